@@ -1,0 +1,1 @@
+//! The vocabulary: messages, subjects, stream topology, decimals, times.

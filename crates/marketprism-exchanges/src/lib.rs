@@ -1,0 +1,1 @@
+//! Each exchange as a pure state machine: frames in, effects out.

@@ -1,0 +1,1 @@
+//! Boot: configuration, logs, metrics, health, supervision, shutdown.

@@ -1,0 +1,1 @@
+//! Development only: real servers on free ports, fixtures, telemetry assertions.

@@ -1,0 +1,3 @@
+//! Development commands: ci, tidy, docs, demo, bench.
+
+fn main() {}

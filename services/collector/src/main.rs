@@ -1,0 +1,3 @@
+//! Exchange sockets in, NATS messages out.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The ClickHouse engine behind its HTTP interface, for laptops, CI and tests.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Speaks the exchanges' own protocols: deterministic, with faults and a ledger.
+
+fn main() {}

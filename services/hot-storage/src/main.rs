@@ -1,0 +1,3 @@
+//! JetStream messages in, hot ClickHouse rows out, each exactly once.
+
+fn main() {}
