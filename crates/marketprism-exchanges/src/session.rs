@@ -1,0 +1,201 @@
+//! What an exchange is to the collector: a [`Session`] that turns what arrives into [`Effects`].
+
+use std::fmt;
+
+use marketprism_core::{DataType, GapReason, Message, Timestamp};
+
+/// A frame as it came from the socket.
+#[derive(Debug, Clone, Copy)]
+pub enum Frame<'a> {
+    /// A text frame.
+    Text(&'a str),
+    /// A binary frame.
+    Binary(&'a [u8]),
+}
+
+/// Names a REST request of a session; the session chooses it and recognises the answer by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A REST request a session wants made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Comes back with the answer.
+    pub id: RequestId,
+    /// Path and query below the integration's REST base, such as `/api/v3/depth?symbol=BTCUSDT&limit=1000`.
+    pub path: String,
+    /// What the exchange charges for it against its limit.
+    pub weight: u32,
+}
+
+/// Why a REST request brought no body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFailed {
+    /// The exchange answered with an error status.
+    #[error("status {status}: {body}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// The start of the body.
+        body: String,
+        /// Seconds to wait, where the exchange said so.
+        retry_after_seconds: Option<u64>,
+    },
+    /// No answer.
+    #[error("{0}")]
+    Transport(String),
+}
+
+/// Why a connection is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// Nothing came for longer than the streams' cadence allows, although the socket is open.
+    Silence,
+    /// The exchange announced that it will close (Binance `serverShutdown`): open the successor first.
+    Announced,
+    /// The exchange refused something the session cannot do without.
+    Refused(String),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silence => f.write_str("silence"),
+            Self::Announced => f.write_str("announced shutdown"),
+            Self::Refused(what) => write!(f, "refused: {what}"),
+        }
+    }
+}
+
+/// A frame or answer that could not be used. Counted and logged; everything else goes on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}: {detail}")]
+pub struct Rejected {
+    /// One of a small closed set, used as a metric label: `not_json`, `unknown_event`, `invalid_field`,
+    /// `unknown_symbol`, `unexpected`.
+    pub reason: &'static str,
+    /// The field and value, or the start of the frame.
+    pub detail: String,
+}
+
+/// Something worth counting that is neither a message nor an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note<'a> {
+    /// A book was thrown away and is being built again.
+    Resync {
+        /// Canonical symbol.
+        symbol: &'a str,
+        /// Why.
+        reason: GapReason,
+    },
+    /// A book became valid.
+    Synced {
+        /// Canonical symbol.
+        symbol: &'a str,
+    },
+    /// One update was applied to a valid book.
+    BookUpdated {
+        /// Canonical symbol.
+        symbol: &'a str,
+    },
+    /// An event that was already published was seen again and dropped.
+    Duplicate {
+        /// Of which type.
+        data_type: DataType,
+    },
+    /// A frame that carries nothing to store by design, such as a placeholder or a keep-alive.
+    Ignored {
+        /// What it was; one of a small closed set.
+        what: &'static str,
+    },
+    /// Missing trades were fetched and published.
+    Backfilled {
+        /// Canonical symbol.
+        symbol: &'a str,
+        /// How many.
+        count: u64,
+    },
+    /// The exchange acknowledged a subscription request.
+    Subscribed {
+        /// Number of streams in it.
+        streams: usize,
+    },
+}
+
+/// What a session asks of the world. The collector performs it, a test records it.
+pub trait Effects {
+    /// A message to publish. Already valid ([`Message::validate`]).
+    fn emit(&mut self, message: Message<'_>);
+    /// A text frame to send on the session's connection.
+    fn send(&mut self, text: String);
+    /// A REST request; its answer comes back through [`Session::fetched`].
+    fn fetch(&mut self, request: Request);
+    /// Replace the connection.
+    fn reconnect(&mut self, reason: Lost);
+    /// Something to count.
+    fn note(&mut self, note: Note<'_>);
+}
+
+/// How a stream is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamState {
+    /// Asked for, nothing came yet.
+    Waiting,
+    /// Data flows, and a book is valid.
+    Live,
+    /// A book that is being (re)built.
+    Syncing,
+    /// Silent for longer than its cadence allows.
+    Stale,
+}
+
+/// One stream of a session: a symbol and a data type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Canonical symbol.
+    pub symbol: String,
+    /// Of which type.
+    pub data_type: DataType,
+    /// How it is doing.
+    pub state: StreamState,
+    /// When it last brought something.
+    pub last_received: Option<Timestamp>,
+}
+
+/// One connection's protocol. Lives across reconnects, so that sequences are checked across them too.
+///
+/// `now` is the receive time of what is passed in, µs UTC; it never goes back by more than the wall clock does.
+pub trait Session: Send {
+    /// The connection is open: subscribe, start snapshots.
+    fn opened(&mut self, now: Timestamp, out: &mut dyn Effects);
+
+    /// A frame arrived.
+    ///
+    /// # Errors
+    /// When the frame cannot be used; the session is still good.
+    fn frame(&mut self, frame: Frame<'_>, now: Timestamp, out: &mut dyn Effects) -> Result<(), Rejected>;
+
+    /// The answer to a request arrived.
+    ///
+    /// # Errors
+    /// When the answer cannot be used; the session is still good and asks again by itself.
+    fn fetched(
+        &mut self,
+        id: RequestId,
+        answer: Result<&[u8], FetchFailed>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected>;
+
+    /// Time passed; called at least every 100 ms. Publishes the books that are due, asks again, notices silence.
+    fn tick(&mut self, now: Timestamp, out: &mut dyn Effects);
+
+    /// The connection is gone; [`Session::opened`] follows when a new one is there.
+    fn closed(&mut self, now: Timestamp, out: &mut dyn Effects);
+
+    /// The collector stops: publish what is pending, declare what is not published. Nothing is called afterwards.
+    fn drain(&mut self, now: Timestamp, out: &mut dyn Effects);
+
+    /// How each stream is doing at `now`.
+    fn status(&self, now: Timestamp) -> Vec<StreamStatus>;
+}
