@@ -1,1 +1,29 @@
 //! Boot: configuration, logs, metrics, health, supervision, shutdown.
+//!
+//! Every service of MarketPrism is `fn main() -> ExitCode { run(DESCRIPTOR, start) }`; what happens around `start` is
+//! the list in [`run`](mod@crate::run), one module a step. This crate knows nothing of markets, brokers or databases.
+
+mod admin;
+mod arguments;
+mod backoff;
+pub mod config;
+mod health;
+mod logging;
+mod metrics;
+mod report;
+mod run;
+mod service;
+mod signals;
+mod supervisor;
+
+pub use arguments::NoArgs;
+pub use backoff::{Backoff, BackoffConfig};
+pub use config::{
+    AdminConfig, ConfigError, Configuration, HumanDuration, LegacyVariable, LogFormat, LoggingConfig, Secret,
+    ShutdownConfig,
+};
+pub use health::{Check, Health, Status};
+pub use report::{Context, Report};
+pub use run::{Descriptor, run};
+pub use service::Service;
+pub use tokio_util::sync::CancellationToken;

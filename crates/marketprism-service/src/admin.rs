@@ -1,0 +1,133 @@
+//! `/health`, `/live` and `/metrics`, on a thread and runtime of their own: they answer when the data path is saturated.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::AdminConfig;
+use crate::health::{Health, Status};
+use crate::metrics::Scrape;
+use crate::report::{Context, Report};
+
+/// How often histogram samples are folded: bounds their memory to what 5 s record, whether or not anybody scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The running admin server.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    stop: CancellationToken,
+    thread: JoinHandle<()>,
+}
+
+impl Admin {
+    /// Binds both addresses, writes the addresses file and serves.
+    ///
+    /// # Errors
+    /// A port in use (named with its key), a file that cannot be written, a thread that cannot start.
+    pub(crate) fn start(config: &AdminConfig, health: Health, scrape: Scrape) -> Result<Self, Report> {
+        let (health_listener, health_address) = bind("admin.health_listen", config.health_listen)?;
+        let (metrics_listener, metrics_address) = bind("admin.metrics_listen", config.metrics_listen)?;
+        if let Some(path) = &config.addresses_file {
+            write_addresses(path, health_address, metrics_address)?;
+        }
+        tracing::info!(health = %health_address, metrics = %metrics_address, "admin server is listening");
+
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("failed to build the admin server's runtime")?;
+        let stop = CancellationToken::new();
+        let serving = serve(health_listener, metrics_listener, health, scrape, stop.clone());
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || {
+                if let Err(error) = runtime.block_on(serving) {
+                    tracing::error!(%error, "admin server failed");
+                }
+            })
+            .context("failed to start the admin server's thread")?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Stops serving; the last thing a service does.
+    pub(crate) fn stop(self) {
+        self.stop.cancel();
+        // It was already logged if it panicked; there is nobody left to tell.
+        drop(self.thread.join());
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Report> {
+    let bound = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
+    };
+    bound().context(format_args!("failed to listen on {address} ({key})"))
+}
+
+/// Readers must never see half a file, so it is renamed into place.
+fn write_addresses(path: &Path, health: SocketAddr, metrics: SocketAddr) -> Result<(), Report> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let text = serde_json::json!({"health": health.to_string(), "metrics": metrics.to_string()}).to_string();
+    std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .context(format_args!("failed to write {} (admin.addresses_file)", path.display()))
+}
+
+async fn serve(
+    health_listener: TcpListener,
+    metrics_listener: TcpListener,
+    health: Health,
+    scrape: Scrape,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let health_routes =
+        Router::new().route("/health", get(health_body)).route("/live", get(live)).with_state(health);
+    let metrics_routes = Router::new().route("/metrics", get(metrics_text)).with_state(scrape.clone());
+    let health_listener = tokio::net::TcpListener::from_std(health_listener)?;
+    let metrics_listener = tokio::net::TcpListener::from_std(metrics_listener)?;
+    tokio::select! {
+        // Not a graceful end: an idle keep-alive connection of a scraper must not hold up the process.
+        () = stop.cancelled() => Ok(()),
+        ended = axum::serve(health_listener, health_routes).into_future() => ended,
+        ended = axum::serve(metrics_listener, metrics_routes).into_future() => ended,
+        () = upkeep(&scrape) => Ok(()),
+    }
+}
+
+async fn upkeep(scrape: &Scrape) {
+    let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
+    loop {
+        tick.tick().await;
+        scrape.upkeep();
+    }
+}
+
+async fn health_body(State(health): State<Health>) -> Response {
+    let (status, body) = health.body();
+    let code = match status {
+        Status::Healthy | Status::Degraded => StatusCode::OK,
+        Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(body)).into_response()
+}
+
+async fn live() -> &'static str {
+    "live\n"
+}
+
+async fn metrics_text(State(scrape): State<Scrape>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], scrape.render()).into_response()
+}

@@ -1,0 +1,130 @@
+//! The boot list. Each step is one module; nothing here decides anything about markets.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::arguments;
+use crate::config::{self, Configuration, Environment, LegacyVariable};
+use crate::health::Health;
+use crate::report::{Context, Report};
+use crate::service::Service;
+use crate::signals::Signals;
+use crate::supervisor::{Outcome, Role, Tasks, supervise};
+use crate::{logging, metrics};
+
+/// Exit code of bad configuration or arguments (`EX_USAGE` of sysexits.h).
+pub(crate) const EXIT_CONFIGURATION: u8 = 64;
+
+/// What a service is: names and texts of the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Descriptor {
+    /// `collector`: as in logs, health and metrics.
+    pub name: &'static str,
+    /// One line for `--help`.
+    pub about: &'static str,
+    /// `env!("CARGO_PKG_VERSION")`
+    pub version: &'static str,
+    /// Variables of this service beyond `LOG_LEVEL`, `HEALTH_CHECK_PORT` and `METRICS_PORT`.
+    pub legacy_env: &'static [LegacyVariable],
+}
+
+/// Runs a service from its arguments to its exit code: 0 drained, 64 bad configuration, 1 otherwise.
+///
+/// `start` connects and registers tasks, then returns; if it registers none, the process ends when it returns.
+pub fn run<C, A, F, Fut>(descriptor: Descriptor, start: F) -> ExitCode
+where
+    C: Configuration,
+    A: clap::Args + Send + 'static,
+    F: FnOnce(C, A, Service) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), Report>> + Send + 'static,
+{
+    // 1. Arguments.
+    let (common, own) = match arguments::parse::<A>(&descriptor, std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    // 2. Configuration: wrong means 64, before a port opens.
+    let configuration: C = match config::load(common.config.as_deref(), &environment(), descriptor.legacy_env)
+    {
+        Ok(configuration) => configuration,
+        Err(error) => return refuse(&error),
+    };
+    if common.check_config {
+        return print(&configuration);
+    }
+    // 3. Logs; from here on everything is said there.
+    if let Err(error) = logging::install(configuration.logging()) {
+        return refuse(&error);
+    }
+    tracing::info!(service = descriptor.name, version = descriptor.version, "starting");
+    match serve(descriptor, configuration, own, start) {
+        Ok(Outcome::Drained) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Ok(Outcome::Failed | Outcome::Killed) => ExitCode::FAILURE,
+        Err(error) => {
+            tracing::error!(%error, "failed to start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve<C, A, F, Fut>(descriptor: Descriptor, configuration: C, own: A, start: F) -> Result<Outcome, Report>
+where
+    C: Configuration,
+    F: FnOnce(C, A, Service) -> Fut,
+    Fut: Future<Output = Result<(), Report>> + Send + 'static,
+{
+    // 4. Metrics recorder, before anything makes a handle.
+    let scrape = metrics::install(descriptor.name, descriptor.version)?;
+    // 5. Runtime, with the signals caught from its first moment.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("failed to build the runtime")?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    // 6. Admin server: unhealthy until `start` is through.
+    let health = Health::new(descriptor.name, descriptor.version);
+    let phase = health.check("service");
+    phase.unhealthy("starting");
+    let admin = Admin::start(configuration.admin(), health.clone(), scrape)?;
+    // 7. The service itself, until it is over.
+    let grace = configuration.shutdown().grace.get();
+    let shutdown = CancellationToken::new();
+    let tasks = Tasks::new(runtime.handle().clone());
+    let service = Service::new(tasks.clone(), health, shutdown.clone());
+    tasks.spawn("start".to_owned(), Role::Start, start(configuration, own, service));
+    let outcome = runtime.block_on(supervise(&tasks, &shutdown, signals, &phase, grace));
+    // 8. What is still alive is abandoned; the admin server stops last.
+    runtime.shutdown_background();
+    admin.stop();
+    Ok(outcome)
+}
+
+fn environment() -> Environment {
+    let text = |value: OsString| value.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+fn print<C: Configuration>(configuration: &C) -> ExitCode {
+    let text = match config::to_yaml(configuration) {
+        Ok(text) => text,
+        Err(error) => return refuse(&error),
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn refuse(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
+    // Where standard error is closed, the exit code still says it.
+    drop(writeln!(std::io::stderr(), "configuration error: {error}"));
+    ExitCode::from(EXIT_CONFIGURATION)
+}
