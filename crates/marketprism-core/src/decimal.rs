@@ -233,7 +233,6 @@ impl Decimal {
 }
 
 /// The 32 bits of `value` at `shift`.
-#[expect(clippy::cast_possible_truncation, reason = "the mask leaves 32 bits")]
 const fn word(value: u128, shift: u32) -> u32 {
     ((value >> shift) & 0xffff_ffff) as u32
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use crate::message::Message;
 use crate::subject::Subject;
+use crate::time::Timestamp;
 
 /// The id of a message on its subject: `{subject}:{identity}`.
 #[must_use]
@@ -31,14 +32,9 @@ pub fn message_id(subject: &Subject, message: &Message<'_>) -> String {
         Message::LsrTopPosition(ratio) => write!(id, "{}:{}", ratio.period, ratio.ts_event_us.as_micros()),
         Message::LsrAllAccount(ratio) => write!(id, "{}:{}", ratio.period, ratio.ts_event_us.as_micros()),
         Message::Gap(gap) => {
-            let from = gap.from_sequence.map_or_else(
-                || gap.from_time_us.map_or(0, |time| time.as_micros().unsigned_abs()),
-                |sequence| sequence,
-            );
-            let to = gap.to_sequence.map_or_else(
-                || gap.to_time_us.map_or(0, |time| time.as_micros().unsigned_abs()),
-                |sequence| sequence,
-            );
+            let micros = |time: Option<Timestamp>| time.map_or(0, |time| time.as_micros().unsigned_abs());
+            let from = gap.from_sequence.unwrap_or_else(|| micros(gap.from_time_us));
+            let to = gap.to_sequence.unwrap_or_else(|| micros(gap.to_time_us));
             write!(id, "{}:{from}-{to}:{}", gap.missing_data_type, gap.reason)
         }
     };
