@@ -1,1 +1,30 @@
-//! Everything that knows NATS.
+//! Everything that knows NATS: the connection, publishing with collected acknowledgements, durable pull consumers,
+//! dead letters, and the streams' configuration.
+//!
+//! It knows nothing of markets beyond what `marketprism-core` says about subjects and streams, and no type of the
+//! NATS client appears in a public signature. In reading order: [`NatsConfig`] and [`Bus`] (the connection),
+//! [`Publisher`], [`Consumer`] and its [`Delivery`]s, the stream's [`StreamState`], and [`topology`].
+
+mod config;
+mod connect;
+mod consumer;
+mod dead_letter;
+mod delivery;
+mod error;
+mod metrics;
+mod publisher;
+mod stream;
+pub mod topology;
+mod window;
+
+pub use config::{Credential, InvalidField, NatsConfig, TlsConfig};
+pub use connect::{Bus, Status};
+pub use consumer::{Consumer, ConsumerConfig};
+pub use dead_letter::{
+    HEADER_DELIVERED, HEADER_REASON, HEADER_SEQUENCE, HEADER_STREAM, HEADER_SUBJECT,
+    subject as dead_letter_subject,
+};
+pub use delivery::Delivery;
+pub use error::{BoxError, BusError};
+pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig};
+pub use stream::{StoredMessage, StreamState};

@@ -1,0 +1,305 @@
+//! A durable pull consumer with explicit acknowledgement: batches bounded in count, bytes and time.
+//!
+//! The durable's state lives on the broker, so a restart of either side resumes by itself. A durable that vanished
+//! (deleted, or a broker that lost its files) is created again and starts from the first message: the sequences tell
+//! its reader what it knows already.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::{Message, StatusCode};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::InvalidField;
+use crate::connect::{Bus, Status};
+use crate::delivery::Delivery;
+use crate::error::BusError;
+use crate::metrics::ConsumerMetrics;
+
+/// How long after a pull request's end its last word is awaited: the broker ends it by its own clock.
+const END_SLACK: Duration = Duration::from_millis(500);
+
+/// Pause before a vanished consumer is created again, so that a stream that is gone is not asked for in a tight loop.
+const REBIND_DELAY: Duration = Duration::from_millis(200);
+
+/// A durable consumer as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsumerConfig {
+    /// Its name; who reads under the same name shares its messages.
+    pub durable: String,
+    /// Subjects to read, none for all of the stream.
+    pub filter_subjects: Vec<String>,
+    /// A message not answered within this is delivered again.
+    #[serde(with = "humantime_serde")]
+    pub ack_wait: Duration,
+    /// Most messages delivered and not answered; must hold every batch that is being worked on.
+    pub max_ack_pending: u32,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            durable: String::new(),
+            filter_subjects: Vec::new(),
+            ack_wait: Duration::from_secs(30),
+            // Four batches of 5 000 rows.
+            max_ack_pending: 20_000,
+        }
+    }
+}
+
+impl ConsumerConfig {
+    /// Checks what types cannot.
+    ///
+    /// # Errors
+    /// Names the field and its value.
+    pub fn validate(&self) -> Result<(), InvalidField> {
+        if self.durable.is_empty()
+            || self.durable.contains(|c: char| !c.is_ascii_graphic() || ".*>/\\".contains(c))
+        {
+            return Err(InvalidField::new("durable", &self.durable, "is no consumer name"));
+        }
+        if self.ack_wait < Duration::from_millis(100) {
+            return Err(InvalidField::new(
+                "ack_wait",
+                format!("{:?}", self.ack_wait),
+                "must be at least 100ms",
+            ));
+        }
+        if self.max_ack_pending == 0 {
+            return Err(InvalidField::new("max_ack_pending", 0, "must be at least 1"));
+        }
+        Ok(())
+    }
+
+    fn to_pull(&self) -> pull::Config {
+        pull::Config {
+            durable_name: Some(self.durable.clone()),
+            filter_subjects: self.filter_subjects.clone(),
+            ack_policy: AckPolicy::Explicit,
+            deliver_policy: DeliverPolicy::All,
+            ack_wait: self.ack_wait,
+            max_ack_pending: i64::from(self.max_ack_pending),
+            // For ever: what can never be processed is rejected with a dead letter, not by counting.
+            max_deliver: -1,
+            ..pull::Config::default()
+        }
+    }
+}
+
+/// A durable pull consumer.
+#[derive(Debug)]
+pub struct Consumer {
+    bus: Bus,
+    stream: String,
+    config: ConsumerConfig,
+    metrics: ConsumerMetrics,
+}
+
+/// Why a pull request ended.
+enum Ended {
+    /// It was served, its time is over, or the connection went.
+    Done,
+    /// The next message alone is larger than the bytes asked for.
+    NextTooLarge,
+    /// The broker does not know the consumer.
+    Unknown,
+}
+
+#[derive(Debug, Serialize)]
+struct PullRequest {
+    batch: usize,
+    #[serde(rename = "expires")]
+    expires_nanoseconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<usize>,
+}
+
+impl Bus {
+    /// Creates the durable consumer, or takes it over with this configuration.
+    ///
+    /// # Errors
+    /// [`BusError::Config`], [`BusError::StreamMissing`], or [`BusError::Request`] when the broker refuses.
+    pub async fn consumer(&self, stream: &str, config: ConsumerConfig) -> Result<Consumer, BusError> {
+        config.validate()?;
+        let metrics = ConsumerMetrics::new_with_labels(&[
+            ("stream", stream.to_owned()),
+            ("consumer", config.durable.clone()),
+        ]);
+        let consumer = Consumer { bus: self.clone(), stream: stream.to_owned(), config, metrics };
+        consumer.bind().await?;
+        Ok(consumer)
+    }
+}
+
+impl Consumer {
+    /// The durable's name.
+    #[must_use]
+    pub fn durable(&self) -> &str {
+        &self.config.durable
+    }
+
+    /// The stream it reads.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    /// The next messages: returns when `max_messages` are here, when one more would exceed `max_bytes` (a single
+    /// larger message still comes, alone), or after `max_wait` with what there is, possibly nothing. While the
+    /// connection is down it waits for it, within `max_wait` too. Dropping the future leaves what was on its way to
+    /// be delivered again after `ack_wait`.
+    ///
+    /// # Errors
+    /// [`BusError::Closed`]; [`BusError::Pull`] when the broker refuses the request; the errors of [`Bus::consumer`]
+    /// when the durable has vanished and cannot be created.
+    pub async fn next_batch(
+        &self,
+        max_messages: usize,
+        max_bytes: usize,
+        max_wait: Duration,
+    ) -> Result<Vec<Delivery>, BusError> {
+        let deadline = Instant::now() + max_wait;
+        let mut status = self.bus.status();
+        let (mut batch, mut bytes) = (max_messages.max(1), Some(max_bytes.max(1)));
+        let mut deliveries = Vec::new();
+        while Instant::now() < deadline && deliveries.is_empty() {
+            if !connected_by(&mut status, deadline).await? {
+                break;
+            }
+            match self.pull(batch, bytes, deadline, &mut status, &mut deliveries).await? {
+                Ended::Done => {}
+                Ended::NextTooLarge if deliveries.is_empty() => (batch, bytes) = (1, None),
+                Ended::NextTooLarge => break,
+                Ended::Unknown => {
+                    tokio::time::sleep(REBIND_DELAY).await;
+                    tracing::warn!(
+                        stream = self.stream,
+                        consumer = self.config.durable,
+                        "consumer gone; creating it"
+                    );
+                    self.bind().await?;
+                    self.metrics.consumer_rebinds_total.increment(1);
+                }
+            }
+        }
+        self.count(&deliveries);
+        Ok(deliveries)
+    }
+
+    /// One pull request, read to its end.
+    async fn pull(
+        &self,
+        batch: usize,
+        max_bytes: Option<usize>,
+        deadline: Instant,
+        status: &mut watch::Receiver<Status>,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<Ended, BusError> {
+        let expires = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let request = PullRequest {
+            batch,
+            expires_nanoseconds: u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
+            max_bytes,
+        };
+        let request =
+            serde_json::to_vec(&request).map_err(|error| BusError::request("write a pull request", error))?;
+        let client = &self.bus.client;
+        let inbox = client.new_inbox();
+        let mut replies = client.subscribe(inbox.clone()).await.map_err(|_| BusError::Closed)?;
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.config.durable);
+        client.publish_with_reply(subject, inbox, request.into()).await.map_err(|_| BusError::Closed)?;
+        let end = tokio::time::sleep_until(deadline + END_SLACK);
+        tokio::pin!(end);
+        while deliveries.len() < batch {
+            let reply = tokio::select! {
+                biased;
+                reply = replies.next() => reply.ok_or(BusError::Closed)?,
+                // The request died with the connection; what came of it is good.
+                _ = status.changed() => return Ok(Ended::Done),
+                () = &mut end => return Ok(Ended::Done),
+            };
+            if reply.status.is_none_or(|status| status == StatusCode::OK) {
+                deliveries.extend(Delivery::new(&self.bus, reply));
+            } else if let Some(ended) = self.read_status(&reply, deliveries.is_empty())? {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Done)
+    }
+
+    /// What a status message means; `None` to go on reading.
+    fn read_status(&self, reply: &Message, nothing_yet: bool) -> Result<Option<Ended>, BusError> {
+        let status = reply.status.unwrap_or(StatusCode::OK);
+        let description = reply.description.as_deref().unwrap_or_default();
+        let says = |words: &str| description.to_ascii_lowercase().contains(words);
+        Ok(Some(match status {
+            StatusCode::IDLE_HEARTBEAT => return Ok(None),
+            StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ended::Done,
+            StatusCode::NO_RESPONDERS => Ended::Unknown,
+            StatusCode::REQUEST_TERMINATED if says("exceeds maxbytes") => Ended::NextTooLarge,
+            StatusCode::REQUEST_TERMINATED if says("consumer deleted") => Ended::Unknown,
+            StatusCode::REQUEST_TERMINATED
+                if says("batch completed") || says("server shutdown") || says("leadership change") =>
+            {
+                Ended::Done
+            }
+            // What was delivered before the refusal counts; the next call meets the refusal again.
+            _ if !nothing_yet => Ended::Done,
+            _ => {
+                return Err(BusError::Pull {
+                    stream: self.stream.clone(),
+                    durable: self.config.durable.clone(),
+                    status: status.as_u16(),
+                    description: description.to_owned(),
+                });
+            }
+        }))
+    }
+
+    async fn bind(&self) -> Result<(), BusError> {
+        if self.bus.stream_info(&self.stream).await?.is_none() {
+            return Err(BusError::StreamMissing(self.stream.clone()));
+        }
+        self.bus
+            .jetstream
+            .create_consumer_on_stream(self.config.to_pull(), &self.stream)
+            .await
+            .map(drop)
+            .map_err(|error| {
+                BusError::request(
+                    format!("create consumer {} of {}", self.config.durable, self.stream),
+                    error,
+                )
+            })
+    }
+
+    fn count(&self, deliveries: &[Delivery]) {
+        let count = |filter: fn(&Delivery) -> bool| {
+            u64::try_from(deliveries.iter().filter(|delivery| filter(delivery)).count()).unwrap_or(u64::MAX)
+        };
+        self.metrics.messages_delivered_total.increment(count(|_| true));
+        self.metrics.messages_redelivered_total.increment(count(|delivery| delivery.delivered > 1));
+        if let Some(last) = deliveries.last() {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge is a float; nobody counts 2^53 messages"
+            )]
+            self.metrics.consumer_pending.set(last.pending as f64);
+        }
+    }
+}
+
+/// Waits for the connection; false when the deadline comes first.
+async fn connected_by(status: &mut watch::Receiver<Status>, deadline: Instant) -> Result<bool, BusError> {
+    let up = status.wait_for(|status| *status != Status::Disconnected);
+    match tokio::time::timeout_at(deadline, up).await {
+        Ok(Ok(status)) if *status == Status::Connected => Ok(true),
+        Ok(_) => Err(BusError::Closed),
+        Err(_) => Ok(false),
+    }
+}
