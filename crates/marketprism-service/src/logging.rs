@@ -16,7 +16,7 @@ pub(crate) fn filter(config: &LoggingConfig) -> Result<EnvFilter, String> {
     };
     // A bare word that is no level would be taken for a module's name and silence everything else.
     let is_word = level.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if is_word && level.parse::<tracing::level_filters::LevelFilter>().is_err() {
+    if level.is_empty() || is_word && level.parse::<tracing::level_filters::LevelFilter>().is_err() {
         return Err(
             "not one of error, warn, info, debug, trace, off, nor a filter such as info,async_nats=warn"
                 .into(),

@@ -138,7 +138,7 @@ pub(crate) async fn supervise(
             ended = tasks.ended() => match ended {
                 None => return outcome,
                 Some((task, result)) => {
-                    if judge(&task, result, deadline.is_some(), phase) == Outcome::Failed {
+                    if judge(&task, result, shutdown.is_cancelled(), phase) == Outcome::Failed {
                         outcome = Outcome::Failed;
                         shutdown.cancel();
                     }

@@ -138,12 +138,13 @@ fn typed<C: Configuration>(merged: &Config) -> Result<C, ConfigError> {
 
 /// A value as an error shows it: sections may hold secrets, so they are only named.
 fn shown(value: &Value) -> String {
-    match &value.kind {
-        ValueKind::Table(_) => "(a section)".to_owned(),
-        ValueKind::Array(_) => "(a list)".to_owned(),
-        ValueKind::Nil => "null".to_owned(),
-        other => other.to_string(),
+    if matches!(value.kind, ValueKind::Table(_)) {
+        return "(a section)".to_owned();
     }
+    if matches!(value.kind, ValueKind::Array(_)) {
+        return "(a list)".to_owned();
+    }
+    value.to_string()
 }
 
 fn unreadable(what: &str, error: &config::ConfigError) -> ConfigError {

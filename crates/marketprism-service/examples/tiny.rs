@@ -1,0 +1,148 @@
+//! The smallest service: one source counts, one stage adds up. `--fault` makes it end in each of the wrong ways.
+//!
+//! `cargo run -p marketprism-service --example tiny -- --check-config`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use marketprism_service::{
+    AdminConfig, CancellationToken, ConfigError, Configuration, Context, Descriptor, HumanDuration,
+    LegacyVariable, LoggingConfig, Report, Secret, Service, ShutdownConfig, run,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+const DESCRIPTOR: Descriptor = Descriptor {
+    name: "tiny",
+    about: "Counts and adds up.",
+    version: env!("CARGO_PKG_VERSION"),
+    legacy_env: &[LegacyVariable { variable: "TINY_INTERVAL", key: "counter.interval" }],
+};
+
+/// Numbers waiting to be added: more than a slow stage needs to show that draining loses none of them.
+const QUEUE_LENGTH: usize = 64;
+
+fn main() -> ExitCode {
+    run(DESCRIPTOR, start)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Fault {
+    StartFails,
+    StagePanics,
+    StageEnds,
+    SourceFails,
+    StageHangs,
+    NoTasks,
+}
+
+#[derive(Debug, clap::Args)]
+struct TinyArgs {
+    /// Go wrong like this
+    #[arg(long)]
+    fault: Option<Fault>,
+    /// Write `sent=N added=N` here when drained
+    #[arg(long)]
+    ledger: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TinyConfig {
+    logging: LoggingConfig,
+    admin: AdminConfig,
+    shutdown: ShutdownConfig,
+    counter: CounterConfig,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CounterConfig {
+    /// Time between two numbers.
+    interval: HumanDuration,
+    /// Only here to show that it is never printed.
+    password: Secret,
+}
+
+impl Default for CounterConfig {
+    fn default() -> Self {
+        Self { interval: HumanDuration::from_millis(1), password: Secret::default() }
+    }
+}
+
+impl Configuration for TinyConfig {
+    fn logging(&self) -> &LoggingConfig {
+        &self.logging
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        match self.counter.interval.get() {
+            Duration::ZERO => {
+                Err(ConfigError::invalid("counter.interval", self.counter.interval, "must be above zero"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(), Report> {
+    match args.fault {
+        Some(Fault::StartFails) => {
+            return Err(Report::message("nothing listens").context("failed to connect"));
+        }
+        Some(Fault::NoTasks) => return Ok(()),
+        Some(Fault::StagePanics) => service.stage("faulty", async { panicking() }),
+        Some(Fault::StageEnds) => service.stage("faulty", async { Ok(()) }),
+        Some(Fault::StageHangs) => service.stage("faulty", std::future::pending()),
+        Some(Fault::SourceFails) => {
+            service.source("faulty", |_| async { Err(Report::message("no such exchange")) });
+        }
+        None => {}
+    }
+    let (numbers, queue) = mpsc::channel(QUEUE_LENGTH);
+    service.source("counter", move |token| count(numbers, config.counter.interval.get(), token));
+    service.stage("adder", add(queue, args.ledger));
+    Ok(())
+}
+
+#[allow(clippy::panic, reason = "it is what --fault stage-panics asks for")]
+fn panicking() -> Result<(), Report> {
+    panic!("the books do not balance")
+}
+
+async fn count(
+    numbers: mpsc::Sender<u64>,
+    interval: Duration,
+    token: CancellationToken,
+) -> Result<(), Report> {
+    let mut tick = tokio::time::interval(interval);
+    for number in 1.. {
+        tokio::select! {
+            () = token.cancelled() => break,
+            _ = tick.tick() => numbers.send(number).await.context("failed to queue a number")?,
+        }
+    }
+    Ok(())
+}
+
+async fn add(mut queue: mpsc::Receiver<u64>, ledger: Option<PathBuf>) -> Result<(), Report> {
+    let (mut last, mut added) = (0, 0_u64);
+    while let Some(number) = queue.recv().await {
+        // Slower than the source, so that the queue is full when shutdown begins.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        (last, added) = (number, added.saturating_add(1));
+    }
+    if let Some(path) = ledger {
+        std::fs::write(&path, format!("sent={last} added={added}")).context("failed to write the ledger")?;
+    }
+    Ok(())
+}

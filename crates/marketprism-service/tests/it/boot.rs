@@ -1,0 +1,94 @@
+//! From the command line to the open ports.
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::process::{Tiny, output};
+
+#[test]
+fn version_and_help_exit_0_and_an_unknown_flag_64() {
+    let (code, stdout, _) = output(&["--version"], &[]);
+    assert_eq!((code, stdout.as_str()), (Some(0), concat!("tiny ", env!("CARGO_PKG_VERSION"), "\n")));
+    let (code, stdout, _) = output(&["--help"], &[]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("--check-config") && stdout.contains("--fault"), "{stdout}");
+    let (code, _, stderr) = output(&["--flault"], &[]);
+    assert_eq!(code, Some(64));
+    assert!(stderr.contains("--flault"), "{stderr}");
+}
+
+#[test]
+fn check_config_prints_yaml_without_secrets() {
+    let environment =
+        [("MARKETPRISM__COUNTER__PASSWORD", "hunter2"), ("LOG_LEVEL", "DEBUG"), ("TINY_INTERVAL", "3s")];
+    let (code, stdout, stderr) = output(&["--check-config"], &environment);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!stdout.contains("hunter2") && stdout.contains("password: \"[redacted]\""), "{stdout}");
+    assert!(stdout.contains("interval: 3s") && stdout.contains("level: DEBUG"), "{stdout}");
+}
+
+#[test]
+fn what_check_config_prints_is_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.yaml");
+    let (_, defaults, _) = output(&["--check-config"], &[]);
+    std::fs::write(&path, &defaults).unwrap();
+    let (code, again, stderr) = output(&["--check-config", "--config", path.to_str().unwrap()], &[]);
+    assert_eq!((code, again), (Some(0), defaults), "{stderr}");
+}
+
+#[test]
+fn an_unknown_key_exits_64_and_is_named_with_its_value() {
+    let (code, stdout, stderr) = output(&["--check-config"], &[("MARKETPRISM__COUNTER__INTERVALL", "7s")]);
+    assert_eq!((code, stdout.as_str()), (Some(64), ""));
+    assert!(stderr.starts_with("configuration error: counter.intervall: 7s: unknown field"), "{stderr}");
+}
+
+#[test]
+fn a_refused_value_exits_64_and_is_named() {
+    let (code, _, stderr) = output(&[], &[("TINY_INTERVAL", "0s")]);
+    assert_eq!(code, Some(64));
+    assert_eq!(stderr, "configuration error: counter.interval: 0s: must be above zero\n");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, stderr) =
+        output(&[], &[("METRICS_PORT", "0"), ("MARKETPRISM__ADMIN__HEALTH_LISTEN", &address)]);
+    assert_eq!(code, Some(1));
+    let expected = format!("failed to listen on {address} (admin.health_listen): Address already in use");
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+#[test]
+fn health_and_metrics_are_served() {
+    let tiny = Tiny::start(&[], &[]);
+    tiny.wait_until_healthy();
+    let (_, body) = tiny.get("health", "/health");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&body["status"], &body["service"]), (&Value::from("healthy"), &Value::from("tiny")));
+    assert!(body["uptime_seconds"].is_u64() && body["version"].is_string(), "{body}");
+    assert!(tiny.get("health", "/live").0.contains("200"));
+    assert!(tiny.get("health", "/metrics").0.contains("404"), "metrics have a port of their own");
+
+    let (_, metrics) = tiny.get("metrics", "/metrics");
+    let build_info =
+        format!("marketprism_build_info{{service=\"tiny\",version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    assert!(metrics.contains(&build_info), "{metrics}");
+    for name in [
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_cpu_seconds_total",
+        "process_start_time_seconds",
+        "process_open_fds",
+        "process_max_fds",
+    ] {
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect(name);
+        // The processor time of so young a process may round to zero.
+        let least = if name == "process_cpu_seconds_total" { 0.0 } else { 1.0 };
+        assert!(value.parse::<f64>().unwrap() >= least, "{name} {value}");
+    }
+}
