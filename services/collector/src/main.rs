@@ -1,3 +1,37 @@
-//! Exchange sockets in, NATS messages out.
+//! Collector: exchange sockets in, NATS messages out.
+//!
+//! One source task per configured exchange ([`exchange`]) plans its connections ([`plan`]) and runs them
+//! ([`connection`]); what their sessions emit goes through one bounded queue to the publisher ([`publish`]). Nothing here
+//! knows a protocol: that is `marketprism-exchanges`.
 
-fn main() {}
+mod app;
+mod board;
+mod clock;
+mod config;
+mod connection;
+mod exchange;
+mod metrics;
+mod outbox;
+mod plan;
+mod publish;
+mod rest;
+mod seeds;
+mod socket;
+
+use std::process::ExitCode;
+
+use marketprism_service::{Descriptor, LegacyVariable};
+
+const DESCRIPTOR: Descriptor = Descriptor {
+    name: "collector",
+    about: "Collects market data from exchanges and publishes it on NATS.",
+    version: env!("CARGO_PKG_VERSION"),
+    legacy_env: &[
+        LegacyVariable { variable: "NATS_URL", key: "nats.url" },
+        LegacyVariable { variable: "MARKETPRISM_NATS_URL", key: "nats.url" },
+    ],
+};
+
+fn main() -> ExitCode {
+    marketprism_service::run(DESCRIPTOR, app::start)
+}

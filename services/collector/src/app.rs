@@ -1,0 +1,50 @@
+//! The wiring: sources (one per exchange) → bounded queue → publisher, and the reporter of their health.
+
+use marketprism_bus::{Bus, topology};
+use marketprism_core::topology::{MARKET_DATA, ORDERBOOK_SNAP};
+use marketprism_exchanges::registry;
+use marketprism_service::{Context, NoArgs, Report, Service};
+use tokio::sync::mpsc;
+
+use crate::board::{self, Board};
+use crate::config::Config;
+use crate::exchange::Exchange;
+use crate::publish;
+use crate::rest::Rest;
+
+/// Connects to the broker and starts every task.
+pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result<(), Report> {
+    // Both the exchanges' sockets and REST use this TLS implementation; a second install is refused and harmless.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    let bus = Bus::connect_within(&config.nats, "marketprism-collector", config.nats_patience.get())
+        .await
+        .context("failed to connect to NATS")?;
+    topology::verify(&bus, &[MARKET_DATA, ORDERBOOK_SNAP]).await.context("the streams are not ready")?;
+
+    let (queue, messages) = mpsc::channel(config.publish_queue_messages_max);
+    let board = Board::default();
+    for (id, exchange) in config.exchanges.into_iter().filter(|(_, exchange)| exchange.enabled) {
+        // Validated: the id is in the registry.
+        let Some(integration) = registry::find(&id) else { continue };
+        let base = exchange.rest_url.as_deref().unwrap_or(integration.rest_url);
+        let exchange = Exchange {
+            integration,
+            rest: Rest::new(base, integration)?,
+            config: exchange,
+            reconnect: config.reconnect,
+            bus: bus.clone(),
+            queue: queue.clone(),
+            board: board.clone(),
+        };
+        service.source(id, move |stop| exchange.run(stop));
+    }
+    // The queue closes when the last source has dropped its end.
+    drop(queue);
+    let publisher = bus.publisher(config.publisher);
+    service.stage("publisher", publish::run(messages, publisher, bus.clone()));
+    let health = service.health();
+    service.source("board", move |stop| board::report(board, bus, health, stop));
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! One configured exchange: learns its instruments, plans its connections, owns them until told to stop.
+
+use marketprism_bus::{Bus, Outgoing};
+use marketprism_core::Instrument;
+use marketprism_exchanges::FetchFailed;
+use marketprism_exchanges::registry::{Integration, SessionConfig};
+use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Context, Report};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::board::Board;
+use crate::config::ExchangeConfig;
+use crate::connection::Connection;
+use crate::metrics::ConnectionMetrics;
+use crate::plan::{Planned, plan, resolve};
+use crate::rest::Rest;
+use crate::seeds;
+use crate::socket::Dialer;
+
+/// Everything one exchange's task needs.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) integration: &'static Integration,
+    pub(crate) config: ExchangeConfig,
+    pub(crate) rest: Rest,
+    pub(crate) reconnect: BackoffConfig,
+    pub(crate) bus: Bus,
+    pub(crate) queue: mpsc::Sender<Outgoing>,
+    pub(crate) board: Board,
+}
+
+impl Exchange {
+    /// Runs the exchange until `stop`. What is wrong with it is said in health; the other exchanges run on.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), Report> {
+        let listed = tokio::select! {
+            listed = self.instruments() => listed,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let (instruments, unlisted) = resolve(&self.config.symbols, &listed);
+        if !unlisted.is_empty() {
+            let complaint = format!("{} does not list {}", self.integration.id, unlisted.join(", "));
+            tracing::error!(
+                exchange = self.integration.id,
+                ?unlisted,
+                "symbols are not listed; check exchanges.{}.symbols",
+                self.integration.id
+            );
+            self.board.complain(self.integration.id, Some(complaint));
+        }
+        let base = self.config.ws_url.as_deref().unwrap_or(self.integration.ws_url);
+        let dialer = Dialer::new(base, self.integration);
+        let mut connections = JoinSet::new();
+        for planned in plan(self.integration, &self.config, &instruments) {
+            let connection = self.connection(planned, dialer.clone()).await?;
+            connections.spawn(connection.run(stop.clone()));
+        }
+        if connections.is_empty() {
+            // Nothing listed: the complaint stands in health, and there is nothing to do but wait for the operator.
+            stop.cancelled().await;
+        }
+        while let Some(ended) = connections.join_next().await {
+            ended.context("a connection's task died")?;
+        }
+        Ok(())
+    }
+
+    async fn connection(&self, planned: Planned, dialer: Dialer) -> Result<Connection, Report> {
+        let seeds = seeds::read(&self.bus, &planned.instruments, &planned.data_types)
+            .await
+            .context("failed to read what was published last")?;
+        tracing::info!(
+            exchange = self.integration.id,
+            connection = planned.name,
+            path = planned.path,
+            symbols = planned.instruments.len(),
+            data_types = ?planned.data_types,
+            "connection planned"
+        );
+        let session = (self.integration.open)(SessionConfig {
+            instruments: planned.instruments,
+            data_types: planned.data_types,
+            options: self.config.session_options(),
+            seeds,
+        });
+        Ok(Connection {
+            exchange: self.integration.id,
+            metrics: ConnectionMetrics::new(self.integration, &planned.name),
+            name: planned.name,
+            path: planned.path,
+            session,
+            dialer,
+            rest: self.rest.clone(),
+            queue: self.queue.clone(),
+            board: self.board.clone(),
+            reconnect: self.reconnect,
+        })
+    }
+
+    /// The instrument list; asks until there is one.
+    async fn instruments(&self) -> Vec<Instrument> {
+        let Integration { id, instruments_path, instruments_weight, .. } = self.integration;
+        let mut backoff = Backoff::new(self.reconnect);
+        loop {
+            let body = self.rest.get(instruments_path, *instruments_weight).await;
+            let complaint = match body {
+                Ok(body) => match (self.integration.instruments)(&body) {
+                    Ok(instruments) => {
+                        self.board.complain(id, None);
+                        return instruments;
+                    }
+                    Err(error) => format!("{id}: the instrument list cannot be read: {error}"),
+                },
+                Err(FetchFailed::Status { status: status @ (451 | 403), body, .. }) => format!(
+                    "{id} refuses this address (status {status}: {body}); use a proxy or set exchanges.{id}.enabled: false"
+                ),
+                Err(error) => format!("{id}: no instrument list: {error}"),
+            };
+            tracing::error!(exchange = id, complaint, "exchange is off; trying again");
+            self.board.complain(id, Some(complaint));
+            tokio::time::sleep(backoff.next_delay(Duration::ZERO)).await;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Every metric of the collector. Handles are made once per connection, never looked up per message.
+
+use marketprism_core::DataType;
+use marketprism_exchanges::registry::Integration;
+use metrics::{Counter, Gauge};
+use metrics_derive::Metrics;
+
+/// Why frames are rejected: the closed set of `Rejected::reason`.
+const REJECT_REASONS: [&str; 5] =
+    ["not_json", "unknown_event", "invalid_field", "unknown_symbol", "unexpected"];
+
+/// One connection to an exchange.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct SocketMetrics {
+    /// 1 while the connection is open.
+    pub(crate) connection_up: Gauge,
+    /// Connections made.
+    pub(crate) connects_total: Counter,
+    /// Attempts to connect that failed.
+    pub(crate) connect_failures_total: Counter,
+    /// Connections lost or replaced.
+    pub(crate) disconnects_total: Counter,
+    /// Frames received from the exchange.
+    pub(crate) frames_received_total: Counter,
+    /// Bytes of those frames.
+    pub(crate) frame_bytes_received_total: Counter,
+    /// Frames that carry nothing to store by design.
+    pub(crate) frames_ignored_total: Counter,
+    /// Updates applied to verified order books.
+    pub(crate) orderbook_updates_total: Counter,
+    /// Order books thrown away and built again.
+    pub(crate) orderbook_resyncs_total: Counter,
+    /// Trades seen again and dropped.
+    pub(crate) trade_duplicates_total: Counter,
+    /// Trades fetched from REST to fill a hole.
+    pub(crate) trades_backfilled_total: Counter,
+    /// Gaps declared.
+    pub(crate) gaps_total: Counter,
+}
+
+/// Frames rejected for one `reason`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+struct RejectMetrics {
+    /// Frames that could not be used, by reason.
+    frames_rejected_total: Counter,
+}
+
+/// Messages of one data type.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_nats")]
+struct EmitMetrics {
+    /// Messages handed to the publisher, by exchange, market type and data type.
+    messages_published_labeled_total: Counter,
+}
+
+/// The queue between sockets and publisher.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct PublishMetrics {
+    /// Messages waiting for the publisher.
+    #[metric(rename = "publish_queue_messages")]
+    pub(crate) queue_messages: Gauge,
+    /// Messages that can never be sent: too large, or a subject NATS does not take.
+    #[metric(rename = "publish_refused_total")]
+    pub(crate) refused_total: Counter,
+}
+
+/// REST requests of one exchange.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct RestMetrics {
+    /// REST requests answered with a body.
+    pub(crate) rest_requests_total: Counter,
+    /// REST requests that brought no body.
+    pub(crate) rest_failures_total: Counter,
+    /// Times the exchange said that we ask too often.
+    pub(crate) rest_limited_total: Counter,
+    /// Request weight the exchange says was used in the current minute.
+    pub(crate) rest_used_weight: Gauge,
+}
+
+/// Streams of one exchange and data type, by `state`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct StreamMetrics {
+    /// Streams in a state: live, waiting, syncing or stale.
+    pub(crate) streams: Gauge,
+}
+
+/// The handles of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionMetrics {
+    pub(crate) socket: SocketMetrics,
+    emitted: Vec<(DataType, EmitMetrics)>,
+    rejected: Vec<(&'static str, RejectMetrics)>,
+    pub(crate) resyncs_total: Counter,
+    pub(crate) book_updates_total: Counter,
+    pub(crate) duplicates_total: Counter,
+    pub(crate) ignored_total: Counter,
+    pub(crate) backfilled_total: Counter,
+    pub(crate) gaps_total: Counter,
+}
+
+impl ConnectionMetrics {
+    pub(crate) fn new(integration: &Integration, connection: &str) -> Self {
+        let exchange = integration.exchange;
+        let market_type = integration.market_type.as_str();
+        let place = [("exchange", exchange), ("market_type", market_type)];
+        let [exchange_label, market_label] = place;
+        let socket = SocketMetrics::new_with_labels(&[
+            (exchange_label.0, exchange_label.1.to_owned()),
+            (market_label.0, market_label.1.to_owned()),
+            ("connection", connection.to_owned()),
+        ]);
+        let emitted = DataType::ALL.iter().map(|data_type| {
+            let labels = [exchange_label, market_label, ("data_type", data_type.as_str())];
+            (*data_type, EmitMetrics::new_with_labels(&labels))
+        });
+        let rejected = REJECT_REASONS.iter().map(|reason| {
+            (*reason, RejectMetrics::new_with_labels(&[exchange_label, market_label, ("reason", *reason)]))
+        });
+        Self {
+            emitted: emitted.collect(),
+            rejected: rejected.collect(),
+            resyncs_total: socket.orderbook_resyncs_total.clone(),
+            book_updates_total: socket.orderbook_updates_total.clone(),
+            duplicates_total: socket.trade_duplicates_total.clone(),
+            ignored_total: socket.frames_ignored_total.clone(),
+            backfilled_total: socket.trades_backfilled_total.clone(),
+            gaps_total: socket.gaps_total.clone(),
+            socket,
+        }
+    }
+
+    pub(crate) fn emitted(&self, data_type: DataType) {
+        if let Some((_, handle)) = self.emitted.iter().find(|(known, _)| *known == data_type) {
+            handle.messages_published_labeled_total.increment(1);
+        }
+    }
+
+    pub(crate) fn rejected(&self, reason: &str) {
+        let known = self.rejected.iter().find(|(known, _)| *known == reason).or(self.rejected.last());
+        if let Some((_, handle)) = known {
+            handle.frames_rejected_total.increment(1);
+        }
+    }
+}
