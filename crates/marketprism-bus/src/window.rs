@@ -118,7 +118,7 @@ mod tests {
         window.remove(first);
         assert!(window.is_settled_before(barrier));
         window.remove(later);
-        assert!(window.is_empty() && window.len() == 0);
+        assert!(window.is_empty());
     }
 
     #[test]
