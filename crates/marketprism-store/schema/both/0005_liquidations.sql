@@ -1,0 +1,27 @@
+CREATE TABLE IF NOT EXISTS {database}.`liquidations`
+(
+    `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened; our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
+    `exchange` LowCardinality(String) COMMENT 'Exchange token, such as binance' CODEC(ZSTD(1)),
+    `market_type` LowCardinality(String) COMMENT 'spot, perpetual, futures or options' CODEC(ZSTD(1)),
+    `symbol` LowCardinality(String) COMMENT 'Canonical symbol, such as BTC-USDT' CODEC(ZSTD(1)),
+    `instrument_id` LowCardinality(String) COMMENT 'The exchange''s own name of the instrument' CODEC(ZSTD(1)),
+    `side` LowCardinality(String) COMMENT 'Side of the forced order: sell means that a long position was closed' CODEC(ZSTD(1)),
+    `price` Decimal(38, 18) COMMENT 'Price of the order in quote units' CODEC(ZSTD(1)),
+    `average_price` Nullable(Decimal(38, 18)) COMMENT 'Average price of the fills in quote units' CODEC(ZSTD(1)),
+    `quantity` Decimal(38, 18) COMMENT 'Quantity in base units' CODEC(ZSTD(1)),
+    `contracts` Nullable(Decimal(38, 18)) COMMENT 'Quantity in contracts, where the exchange trades contracts' CODEC(ZSTD(1)),
+    `status` LowCardinality(Nullable(String)) COMMENT 'State of the order in the exchange''s word' CODEC(ZSTD(1)),
+    `liquidation_time` DateTime64(6, 'UTC') ALIAS timestamp COMMENT 'Name of timestamp in older queries',
+    `ts_recv` DateTime64(6, 'UTC') COMMENT 'When the frame''s bytes were read from the socket' CODEC(Delta, ZSTD(1)),
+    `timestamp_source` LowCardinality(String) COMMENT 'Whose clock timestamp is: exchange or recv' CODEC(ZSTD(1)),
+    `data_source` LowCardinality(String) COMMENT 'How it came: ws, rest (polled) or backfill (fetched later)' CODEC(ZSTD(1)),
+    `message_schema` UInt16 COMMENT 'Version of the message''s shape' CODEC(ZSTD(1)),
+    `stream_epoch` UInt32 COMMENT 'Incarnation of the JetStream stream, see stream_epochs in the hot tier' CODEC(ZSTD(1)),
+    `stream_seq` UInt64 COMMENT 'Sequence of the message in its stream: with stream_epoch the identity of this row' CODEC(Delta, ZSTD(1)),
+    `created_at` DateTime64(6, 'UTC') COMMENT 'When the row was written to the hot tier' CODEC(Delta, ZSTD(1)),
+    INDEX stream_seq_range stream_seq TYPE minmax GRANULARITY 1
+)
+ENGINE = {engine}
+PARTITION BY toDate(timestamp)
+ORDER BY (exchange, market_type, symbol, timestamp, stream_seq)
+COMMENT 'Forced orders'

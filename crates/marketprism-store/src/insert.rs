@@ -1,0 +1,92 @@
+//! Messages to rows: one insert is one table, one day, one block, so that it is stored whole or not at all.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clickhouse::RowWrite;
+use marketprism_core::{DataType, Message};
+
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::rows::{
+    FromEntry, FundingRateRow, GapRow, LiquidationRow, LsrAllAccountRow, LsrTopPositionRow, OpenInterestRow,
+    OrderBookRow, TradeRow, VolatilityIndexRow,
+};
+use crate::table::table;
+
+/// A message and which message of its stream it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// The message.
+    pub message: &'a Message<'a>,
+    /// Incarnation of the stream.
+    pub stream_epoch: u32,
+    /// Sequence in the stream.
+    pub stream_seq: u64,
+}
+
+impl Entry<'_> {
+    /// Days since 1970 of the message's event time: the partition its row belongs to.
+    #[must_use]
+    pub fn day(&self) -> i64 {
+        self.message.common().ts_event_us.day()
+    }
+}
+
+/// How much longer than the server we wait, so that its own answer about a slow insert still arrives.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
+impl Store {
+    /// Inserts messages of one data type and one day. Stored whole when this returns `Ok`; when it does not, nobody
+    /// knows, unless the error says that the data was refused.
+    ///
+    /// # Errors
+    /// [`StoreError::MixedBatch`] before anything is sent; [`StoreError::Request`] when the server refuses or is away.
+    pub async fn insert(&self, entries: &[Entry<'_>]) -> Result<(), StoreError> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let (data_type, day) = (first.message.data_type(), first.day());
+        if entries.iter().any(|entry| entry.message.data_type() != data_type || entry.day() != day) {
+            return Err(StoreError::MixedBatch { table: table(data_type) });
+        }
+        let written = match data_type {
+            DataType::Trade => self.write::<TradeRow<'static>>(data_type, entries).await,
+            DataType::OrderBook => self.write::<OrderBookRow<'static>>(data_type, entries).await,
+            DataType::FundingRate => self.write::<FundingRateRow<'static>>(data_type, entries).await,
+            DataType::OpenInterest => self.write::<OpenInterestRow<'static>>(data_type, entries).await,
+            DataType::Liquidation => self.write::<LiquidationRow<'static>>(data_type, entries).await,
+            DataType::VolatilityIndex => self.write::<VolatilityIndexRow<'static>>(data_type, entries).await,
+            DataType::LsrTopPosition => self.write::<LsrTopPositionRow<'static>>(data_type, entries).await,
+            DataType::LsrAllAccount => self.write::<LsrAllAccountRow<'static>>(data_type, entries).await,
+            DataType::Gap => self.write::<GapRow<'static>>(data_type, entries).await,
+        };
+        written.map_err(|error| {
+            self.failed(&format!("insert {} rows into {}", entries.len(), table(data_type)), error)
+        })
+    }
+
+    async fn write<R>(&self, data_type: DataType, entries: &[Entry<'_>]) -> clickhouse::error::Result<()>
+    where
+        R: RowWrite,
+        for<'a> R::Value<'a>: FromEntry<'a>,
+    {
+        let limit = self.config.insert_timeout;
+        let created_at = now_micros();
+        let mut insert = self
+            .inserter
+            .insert::<R>(table(data_type))
+            .await?
+            .with_timeouts(Some(limit), Some(limit.saturating_add(ANSWER_GRACE)));
+        for entry in entries {
+            // Of one data type, as the caller has checked.
+            if let Some(row) = <R::Value<'_> as FromEntry<'_>>::from_entry(entry, created_at) {
+                insert.write(&row).await?;
+            }
+        }
+        insert.end().await
+    }
+}
+
+/// Now, in µs since 1970.
+pub(crate) fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

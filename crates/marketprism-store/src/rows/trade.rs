@@ -1,0 +1,20 @@
+//! `trades`: the only place where a `trade` message becomes columns.
+
+use marketprism_core::Decimal;
+use marketprism_core::message::Trade;
+
+use super::table_row;
+
+table_row! {
+    /// A row of `trades`.
+    TradeRow from Trade as message {
+        trade_id: &'a str = &message.trade_id,
+        price: i128 = message.price.units(),
+        quantity: i128 = message.quantity.units(),
+        side: &'static str = message.side.as_str(),
+        is_maker: Option<bool> = message.is_maker_buyer,
+        contracts: Option<i128> = message.contracts.map(Decimal::units),
+        first_trade_id: Option<u64> = message.first_trade_id,
+        last_trade_id: Option<u64> = message.last_trade_id,
+    }
+}

@@ -1,0 +1,62 @@
+//! What the schema files add up to: `schema/columns.tsv`, one line a column.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use super::Tier;
+
+/// `tier  table  column  type  default  comment`, as the engine prints them; the column `*` is the table itself.
+const COLUMNS: &str = include_str!("../../schema/columns.tsv");
+
+/// One column of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The table.
+    pub table: &'static str,
+    /// The column, or `*` for the table's own line.
+    pub name: &'static str,
+    /// ClickHouse type; of a table its engine family, partition and sorting key.
+    pub kind: &'static str,
+    /// `ALIAS expression`, or empty for a column that is stored.
+    pub default: &'static str,
+    /// What it means.
+    pub comment: &'static str,
+}
+
+impl Column {
+    /// Whether the column is stored, not computed.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.name != "*" && self.default.is_empty()
+    }
+}
+
+/// The tables and columns of a tier, in the order of the engine's own listing.
+#[must_use]
+pub fn columns(tier: Tier) -> Vec<Column> {
+    let line = |line: &'static str| {
+        let mut fields = line.split('\t');
+        let tiers = fields.next()?;
+        let mut next = || fields.next().unwrap_or_default();
+        let column = Column { table: next(), name: next(), kind: next(), default: next(), comment: next() };
+        (tiers == "both" || tiers == tier.as_str()).then_some(column)
+    };
+    COLUMNS.lines().filter_map(line).collect()
+}
+
+/// The stored columns of a message table, as a list for SQL.
+pub(crate) fn stored(table: &str) -> &'static str {
+    static LISTS: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+    let lists = LISTS.get_or_init(|| {
+        let mut lists: BTreeMap<&'static str, String> = BTreeMap::new();
+        for column in columns(Tier::Hot).into_iter().filter(Column::is_stored) {
+            let list = lists.entry(column.table).or_default();
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list.push_str(&format!("`{}`", column.name));
+        }
+        lists
+    });
+    lists.get(table).map(String::as_str).unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+//! Brings a database to the version of this release, or refuses it. Every step can be repeated.
+
+use clickhouse::Row;
+use serde::Serialize;
+
+use super::{ENGINE, File, SCHEMA_VERSION, SchemaMode, Tier, columns};
+use crate::client::Store;
+use crate::error::StoreError;
+use crate::insert::now_micros;
+
+/// What [`Store::migrate`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version the database has now.
+    pub version: u32,
+    /// Names of the files applied by this call.
+    pub applied: Vec<&'static str>,
+}
+
+#[derive(Debug, Row, Serialize)]
+struct VersionRow<'a> {
+    version: u32,
+    name: &'a str,
+    applied_at: i64,
+}
+
+impl Store {
+    /// Applies the schema files that the database lacks, where `mode` allows it, and checks the result.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaNewer`], [`StoreError::SchemaOlder`], [`StoreError::SchemaDiffers`]: nothing that exists was
+    /// changed. [`StoreError::Request`] when the server does not do it.
+    pub async fn migrate(&self, tier: Tier, mode: SchemaMode) -> Result<Migrated, StoreError> {
+        let database = &self.config.database;
+        let mut seen = self.versions_applied().await?;
+        let known = tier.files().last().map_or(0, |file| file.version);
+        if let Some(found) = seen.iter().copied().max().filter(|found| *found > known) {
+            return Err(StoreError::SchemaNewer { database: database.clone(), found, known });
+        }
+        let lacking: Vec<&File> = tier.files().iter().filter(|file| !seen.contains(&file.version)).collect();
+        if mode == SchemaMode::Check && !lacking.is_empty() {
+            let missing = lacking.iter().map(|file| file.name).collect::<Vec<_>>().join(", ");
+            return Err(StoreError::SchemaOlder { database: database.clone(), missing });
+        }
+        if !lacking.is_empty() {
+            let make = format!("CREATE DATABASE IF NOT EXISTS `{database}`");
+            self.ask("create the database", self.server.query_raw(&make).execute()).await?;
+            self.execute("create schema_version", &SCHEMA_VERSION.statement(database, ENGINE)).await?;
+        }
+        for file in &lacking {
+            self.apply(file).await?;
+            seen.push(file.version);
+        }
+        self.check_schema(tier).await?;
+        if mode == SchemaMode::Apply {
+            self.set_fsync(tier).await?;
+        }
+        Ok(Migrated { version: known, applied: lacking.iter().map(|file| file.name).collect() })
+    }
+
+    /// Empty where there is no database or no table of versions yet.
+    async fn versions_applied(&self) -> Result<Vec<u32>, StoreError> {
+        let exists = self
+            .server
+            .query("SELECT count() FROM system.tables WHERE database = ? AND name = 'schema_version'")
+            .bind(&self.config.database)
+            .fetch_one::<u64>();
+        if self.ask("look for schema_version", exists).await? == 0 {
+            return Ok(Vec::new());
+        }
+        let versions = self.client.query("SELECT DISTINCT version FROM schema_version").fetch_all::<u32>();
+        self.ask("read schema_version", versions).await
+    }
+
+    async fn apply(&self, file: &File) -> Result<(), StoreError> {
+        let operation = format!("apply schema file {}", file.name);
+        self.execute(&operation, &file.statement(&self.config.database, ENGINE)).await?;
+        let row = VersionRow { version: file.version, name: file.name, applied_at: now_micros() };
+        let written = async {
+            let mut insert = self.inserter.insert::<VersionRow<'_>>("schema_version").await?;
+            insert.write(&row).await?;
+            insert.end().await
+        };
+        self.ask(&operation, written).await?;
+        tracing::info!(database = self.config.database, file = file.name, "schema file applied");
+        Ok(())
+    }
+
+    /// Makes inserts durable, or not, as configured: a setting of each table, changed only where it differs.
+    async fn set_fsync(&self, tier: Tier) -> Result<(), StoreError> {
+        let on = u8::from(self.config.fsync);
+        let operation = "read the settings of the tables";
+        let lacking = self
+            .client
+            .query("SELECT name FROM system.tables WHERE database = currentDatabase() AND position(engine_full, ?) = 0")
+            .bind(format!("fsync_after_insert = {on}, fsync_part_directory = {on}"))
+            .fetch_all::<String>();
+        let lacking = self.ask(operation, lacking).await?;
+        for table in columns(tier).iter().filter(|one| one.name == "*").map(|one| one.table) {
+            if lacking.iter().any(|name| name == table) {
+                let change = format!(
+                    "ALTER TABLE `{table}` MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}"
+                );
+                self.execute(&format!("set fsync of {table}"), &change).await?;
+            }
+        }
+        Ok(())
+    }
+}
