@@ -8,6 +8,8 @@ mod compare;
 use std::fmt;
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::stream::Config;
 use futures_util::TryStreamExt;
 use marketprism_core::topology::{STREAMS, StreamSpec};
@@ -197,27 +199,35 @@ async fn held_by_removed_subject(
     Ok(None)
 }
 
+/// Whether the plan can be carried out.
+///
+/// # Errors
+/// [`BusError::Refused`] for its first refused step.
+pub fn check(steps: &[Step]) -> Result<(), BusError> {
+    let refusal = steps.iter().find_map(|step| match &step.action {
+        Action::Refuse { reason, flag } => Some((step, reason, flag)),
+        Action::Create | Action::Update | Action::Keep => None,
+    });
+    let Some((step, reason, flag)) = refusal else { return Ok(()) };
+    let reason = flag.map_or_else(|| reason.clone(), |flag| format!("{reason}; {flag} allows it"));
+    Err(BusError::Refused { stream: step.stream.clone(), reason })
+}
+
 /// Carries out a plan; what it creates or changes is logged. All of it or, when a step is refused, nothing.
 ///
 /// # Errors
 /// [`BusError::Refused`] for the first refused step; [`BusError::Request`] when the broker does not do a step, in
 /// which case the steps before it are done and the next run goes on from there.
 pub async fn apply(bus: &Bus, steps: &[Step]) -> Result<(), BusError> {
+    check(steps)?;
     for step in steps {
-        if let Action::Refuse { reason, flag } = &step.action {
-            let reason = flag.map_or_else(|| reason.clone(), |flag| format!("{reason}; {flag} allows it"));
-            return Err(BusError::Refused { stream: step.stream.clone(), reason });
-        }
-    }
-    for step in steps {
-        let failed = |error| BusError::request(format!("{} stream {}", step.action, step.stream), error);
         match step.action {
             Action::Create => {
-                bus.jetstream.create_stream(&step.target).await.map_err(failed)?;
+                bus.jetstream.create_stream(&step.target).await.map_err(|error| not_done(step, error))?;
                 tracing::info!(stream = step.stream, "stream created");
             }
             Action::Update => {
-                bus.jetstream.update_stream(&step.target).await.map_err(failed)?;
+                bus.jetstream.update_stream(&step.target).await.map_err(|error| not_done(step, error))?;
                 for change in &step.changes {
                     tracing::info!(stream = step.stream, %change, "stream changed");
                 }
@@ -226,6 +236,15 @@ pub async fn apply(bus: &Bus, steps: &[Step]) -> Result<(), BusError> {
         }
     }
     Ok(())
+}
+
+fn not_done(step: &Step, error: CreateStreamError) -> BusError {
+    let no_room = matches!(
+        error.kind(),
+        CreateStreamErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
+    );
+    let hint = if no_room { " (raise max_file of the broker, or lower the stream's max_bytes)" } else { "" };
+    BusError::request(format!("{} stream {}{hint}", step.action, step.stream), error)
 }
 
 /// Checks that the named streams are there and as this version needs them: subjects, file storage, limits retention,
