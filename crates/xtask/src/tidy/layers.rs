@@ -1,0 +1,112 @@
+//! Who may import whom, and which of our crates owns which library.
+
+use cargo_metadata::{DependencyKind, Metadata, Package};
+
+/// One crate of ours and what it may import of ours. Everyone's tests may use `marketprism-testkit` besides.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("marketprism-core", &[]),
+    ("marketprism-exchanges", &["marketprism-core"]),
+    ("marketprism-bus", &["marketprism-core"]),
+    ("marketprism-store", &["marketprism-core"]),
+    ("marketprism-service", &[]),
+    (
+        "marketprism-testkit",
+        &["marketprism-core", "marketprism-bus", "marketprism-store", "marketprism-service"],
+    ),
+    (
+        "marketprism-collector",
+        &["marketprism-core", "marketprism-exchanges", "marketprism-bus", "marketprism-service"],
+    ),
+    (
+        "marketprism-hot-storage",
+        &["marketprism-core", "marketprism-bus", "marketprism-store", "marketprism-service"],
+    ),
+    (
+        "marketprism-cold-storage",
+        &["marketprism-core", "marketprism-bus", "marketprism-store", "marketprism-service"],
+    ),
+    ("marketprism-broker-bootstrap", &["marketprism-core", "marketprism-bus", "marketprism-service"]),
+    // These stand in for other people's servers: sharing our own decoders would make both wrong in the same way.
+    ("marketprism-exchange-simulator", &["marketprism-service"]),
+    ("marketprism-embedded-clickhouse", &["marketprism-service"]),
+    // Development commands measure and show everything, but are part of nothing. Services they only start.
+    (
+        "xtask",
+        &[
+            "marketprism-core",
+            "marketprism-exchanges",
+            "marketprism-bus",
+            "marketprism-store",
+            "marketprism-testkit",
+        ],
+    ),
+];
+
+const TESTKIT: &str = "marketprism-testkit";
+
+/// A library that only its owner may import; others only in their tests.
+struct Owned {
+    library: &'static str,
+    owners: &'static [&'static str],
+    in_tests_of: &'static [&'static str],
+}
+
+const OWNED: &[Owned] = &[
+    Owned { library: "async-nats", owners: &["marketprism-bus"], in_tests_of: &[] },
+    Owned {
+        library: "clickhouse",
+        owners: &["marketprism-store"],
+        in_tests_of: &["marketprism-embedded-clickhouse"],
+    },
+    Owned {
+        library: "tokio-tungstenite",
+        owners: &["marketprism-collector"],
+        in_tests_of: &["marketprism-exchange-simulator"],
+    },
+    Owned { library: "libloading", owners: &["marketprism-embedded-clickhouse"], in_tests_of: &[] },
+    Owned { library: "config", owners: &["marketprism-service"], in_tests_of: &[] },
+    Owned { library: "metrics-exporter-prometheus", owners: &["marketprism-service"], in_tests_of: &[] },
+    Owned { library: "tracing-subscriber", owners: &["marketprism-service"], in_tests_of: &[] },
+    Owned { library: "schemars", owners: &["marketprism-core"], in_tests_of: &[] },
+];
+
+/// Core has no I/O, no async and no clock; exchanges neither.
+const PURE: &[&str] = &["marketprism-core", "marketprism-exchanges"];
+const IMPURE_LIBRARIES: &[&str] = &["tokio", "reqwest", "hyper", "axum", "socket2"];
+
+/// Every import that the tables above do not allow.
+pub(super) fn check(metadata: &Metadata) -> Vec<String> {
+    let members = metadata.workspace_packages();
+    let mut problems: Vec<String> =
+        members.iter().flat_map(|package| of_package(package, &members)).collect();
+    problems.sort();
+    problems
+}
+
+fn of_package(package: &Package, members: &[&Package]) -> Vec<String> {
+    let name = package.name.as_str();
+    let Some((_, allowed)) = LAYERS.iter().find(|(member, _)| *member == name) else {
+        return vec![format!(
+            "{name}: not in the table of crates/xtask/src/tidy/layers.rs: say what it may import"
+        )];
+    };
+    let mut problems = Vec::new();
+    for dependency in &package.dependencies {
+        let imported = dependency.name.as_str();
+        let in_tests = dependency.kind == DependencyKind::Development;
+        let is_ours = members.iter().any(|member| member.name.as_str() == imported);
+        if is_ours && !allowed.contains(&imported) && !(in_tests && imported == TESTKIT) {
+            problems.push(format!("{name} must not import {imported}"));
+        }
+        if !in_tests && PURE.contains(&name) && IMPURE_LIBRARIES.contains(&imported) {
+            problems.push(format!("{name} has no I/O, no async and no clock: it must not import {imported}"));
+        }
+        let owned = OWNED.iter().find(|owned| owned.library == imported);
+        if let Some(owned) = owned.filter(|owned| !owned.owners.contains(&name))
+            && !(in_tests && owned.in_tests_of.contains(&name))
+        {
+            problems.push(format!("{name} must not import {imported}: only {} may", owned.owners.join(", ")));
+        }
+    }
+    problems
+}
