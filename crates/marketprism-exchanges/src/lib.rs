@@ -3,6 +3,8 @@
 //! Nothing here opens a socket, sleeps, spawns or reads a clock, so a capture, a simulation, a fuzzer and the
 //! collector drive the same code. One folder per exchange, one line per integration in [`registry`].
 
+mod binance;
+pub mod book;
 pub mod registry;
 pub mod session;
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 
+use crate::binance;
 use crate::session::{Rejected, Session};
 
 /// One connection's share of the work.
@@ -94,7 +95,7 @@ pub struct ConnectionPath {
 }
 
 /// Every integration.
-pub const INTEGRATIONS: &[&Integration] = &[];
+pub const INTEGRATIONS: &[&Integration] = &[&binance::spot::INTEGRATION, &binance::usdm::INTEGRATION];
 
 /// The integration with this id.
 #[must_use]

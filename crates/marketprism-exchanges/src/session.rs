@@ -78,6 +78,36 @@ pub struct Rejected {
     pub detail: String,
 }
 
+impl Rejected {
+    /// How much of an unusable frame is kept for the log.
+    const EXCERPT_CHARS_MAX: usize = 160;
+
+    pub(crate) fn new(reason: &'static str, detail: impl fmt::Display) -> Self {
+        Self { reason, detail: detail.to_string() }
+    }
+
+    /// A text that is no JSON, or JSON of another shape.
+    pub(crate) fn decode(error: &serde_json::Error, text: &str) -> Self {
+        use serde_json::error::Category;
+        let reason = match error.classify() {
+            Category::Data => "invalid_field",
+            Category::Io | Category::Syntax | Category::Eof => "not_json",
+        };
+        Self::new(reason, format_args!("{error}: {}", Self::start_of(text)))
+    }
+
+    /// The start of a frame, for the log.
+    pub(crate) fn start_of(text: &str) -> String {
+        text.chars().take(Self::EXCERPT_CHARS_MAX).collect()
+    }
+}
+
+impl From<marketprism_core::InvalidField> for Rejected {
+    fn from(invalid: marketprism_core::InvalidField) -> Self {
+        Self::new("invalid_field", invalid)
+    }
+}
+
 /// Something worth counting that is neither a message nor an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note<'a> {

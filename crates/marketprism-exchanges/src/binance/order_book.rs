@@ -1,0 +1,431 @@
+//! One symbol's order book, by the exchange's recipe. The numbers below stand again where the code does it.
+//!
+//! 1. Subscribe to `<symbol>@depth@100ms` and buffer the events.
+//! 2. Ask REST for a snapshot of last update `L`. Asked for once the first event is there: an earlier one could
+//!    only be too old.
+//! 3. A snapshot that ends before the first buffered event begins is too old: keep the buffer, go to 2.
+//!    Spot: `L + 1 < U`. USDⓈ-M: `L < pu`.
+//! 4. Drop events that the snapshot contains. Spot: `u <= L`. USDⓈ-M: `u < L`.
+//! 5. The first remaining event must join. Spot: `U <= L + 1 <= u`. USDⓈ-M: `U <= L <= u`, or `pu <= L < U`,
+//!    because its ids are sparse and a snapshot may fall between two events.
+//!    While no event remains the snapshot waits for one.
+//! 6. The book is the snapshot, then each event in order.
+//! 7. An event must follow the one before. Spot: `U = previous u + 1`. USDⓈ-M: `pu = previous u`. One that ends
+//!    at or before the previous `u` is old and ignored; any other is a break: the missing ids are declared as a
+//!    gap, the book is thrown away, go to 2. Neither the connection nor another symbol notices.
+//! 8. Quantities are absolute; zero removes, and removing an unknown level is normal.
+//! 9. A crossed book is wrong: it is never published, go to 2.
+//!
+//! Step 7 is checked for every event from the first one on, also while buffering and across connections, so no
+//! missing event goes unnoticed. Every event is counted in exactly one published message, or lies in a declared gap.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use marketprism_core::message::{Level, OrderBook};
+use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
+
+use super::SECOND;
+use super::depth::{self, Depth, Levels};
+use super::feed::{Context, Missing};
+use super::market::Chain;
+use super::requests::Ask;
+use crate::book::Book;
+use crate::registry::SessionOptions;
+use crate::session::{FetchFailed, Note, Rejected};
+
+/// Events kept while a snapshot is awaited: 100 s of the 100 ms stream. When there are more the oldest are
+/// forgotten, which only asks for a younger snapshot; it contains them, so nothing is lost.
+const BUFFERED_EVENTS_MAX: usize = 1_000;
+/// An event whose ids are old but which happened this much after the last one is no duplicate: the exchange began to
+/// count anew (test networks do, after each wipe).
+const RESTART_MICROS_MIN: i64 = SECOND;
+
+/// The book of one symbol and where it stands in the recipe.
+#[derive(Debug)]
+pub(super) struct BookSync {
+    chain: Chain,
+    options: BookOptions,
+    phase: Phase,
+    book: Book,
+    buffer: VecDeque<(Depth, Timestamp, Levels)>,
+    /// The last event received, on this connection or an earlier one, or the last one published before a restart.
+    received: Option<Received>,
+    /// Why events would be missing before the next one.
+    hole_reason: GapReason,
+    /// Events received and not published yet, and where they begin.
+    unpublished: u64,
+    unpublished_from: Option<u64>,
+    /// The last event in the book.
+    applied: Option<Applied>,
+    /// The chain of published messages; none after a resync.
+    published: Option<u64>,
+    due: Timestamp,
+    pub(super) snapshot: Ask,
+    top: Levels,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct BookOptions {
+    depth: u32,
+    interval_micros: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Steps 1 to 3: no snapshot yet.
+    Buffering,
+    /// Step 5: the book holds the snapshot of this last update and waits for the event that joins.
+    Joining(u64),
+    /// Steps 6 to 8.
+    Live,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Received {
+    last: u64,
+    event: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Applied {
+    last: u64,
+    event: Timestamp,
+    received: Timestamp,
+}
+
+/// How an event relates to the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Next,
+    Old,
+    /// Ids that are missing between the two.
+    Hole(u64, u64),
+    /// Ids begin anew.
+    Restarted,
+}
+
+/// How the first remaining event relates to the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Join {
+    Contained,
+    Joins,
+    TooOld,
+}
+
+impl BookSync {
+    /// Continues after what was published before this process started.
+    pub(super) fn new(chain: Chain, options: &SessionOptions, seed: Option<(u64, Timestamp)>) -> Self {
+        let levels_max = options.book_depth_max.max(options.book_depth) as usize;
+        Self {
+            chain,
+            options: BookOptions {
+                depth: options.book_depth,
+                interval_micros: micros(options.book_publish_interval),
+            },
+            phase: Phase::Buffering,
+            book: Book::new(levels_max),
+            buffer: VecDeque::new(),
+            received: seed.map(|(last, event)| Received { last, event }),
+            hole_reason: GapReason::Disconnect,
+            unpublished: 0,
+            unpublished_from: None,
+            applied: None,
+            published: None,
+            due: Timestamp::default(),
+            snapshot: Ask::default(),
+            top: Levels::default(),
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    /// A connection is there. `phase_micros` spreads the symbols over the publishing interval.
+    pub(super) fn opened(&mut self, now: Timestamp, phase_micros: i64) {
+        self.due = now.saturating_add_micros(phase_micros);
+    }
+
+    /// The connection is gone: what was received is published, then the book begins anew.
+    pub(super) fn closed(&mut self, context: &mut Context<'_>) {
+        self.publish(context);
+        self.discard();
+        self.snapshot = Ask::default();
+        self.hole_reason = GapReason::Disconnect;
+    }
+
+    /// A frame of this stream could not be decoded: the book can no longer be right.
+    pub(super) fn undecodable(&mut self, context: &mut Context<'_>) {
+        if self.hole_reason == GapReason::Sequence {
+            self.hole_reason = GapReason::Undecodable;
+        }
+        self.publish(context);
+        self.resync(GapReason::Undecodable, context);
+    }
+
+    /// An event arrived.
+    pub(super) fn event(&mut self, depth: Depth, levels: &Levels, context: &mut Context<'_>) {
+        // 7.
+        match self.order(&depth) {
+            Order::Next => {}
+            Order::Old => return context.out.note(Note::Duplicate { data_type: DataType::OrderBook }),
+            Order::Hole(from, to) => self.broken(Some((from, to)), &depth, context),
+            Order::Restarted => self.broken(None, &depth, context),
+        }
+        self.received = Some(Received { last: depth.last, event: depth.event });
+        self.hole_reason = GapReason::Sequence;
+        self.unpublished += 1;
+        self.unpublished_from.get_or_insert(depth.first);
+        match self.phase {
+            Phase::Buffering => {
+                // 1.
+                if self.buffer.len() >= BUFFERED_EVENTS_MAX {
+                    self.buffer.pop_front();
+                }
+                self.buffer.push_back((depth, context.now, levels.clone()));
+                // 2.
+                self.snapshot.want(context.now);
+            }
+            Phase::Joining(_) | Phase::Live => {
+                self.step(depth, context.now, levels, context);
+                if self.options.interval_micros == 0 {
+                    self.publish(context);
+                }
+            }
+        }
+    }
+
+    fn order(&self, depth: &Depth) -> Order {
+        let Some(received) = self.received else { return Order::Next };
+        let next = received.last.saturating_add(1);
+        if depth.last <= received.last {
+            let is_later = depth.event.micros_since(received.event) > RESTART_MICROS_MIN;
+            return if is_later { Order::Restarted } else { Order::Old };
+        }
+        match self.chain {
+            Chain::Dense if depth.first <= next => Order::Next,
+            Chain::Dense => Order::Hole(next, depth.first.saturating_sub(1)),
+            Chain::Linked => match depth.previous.unwrap_or_default() {
+                previous if previous == received.last => Order::Next,
+                previous if previous > received.last => Order::Hole(next, previous),
+                // A new connection may cut the updates into events elsewhere; on one connection that is a break.
+                _ if self.hole_reason == GapReason::Disconnect => Order::Next,
+                _ => Order::Hole(next, depth.first.saturating_sub(1).max(next)),
+            },
+        }
+    }
+
+    /// Events are missing before this one: declares them and begins anew.
+    fn broken(&mut self, ids: Option<(u64, u64)>, depth: &Depth, context: &mut Context<'_>) {
+        // What the book shows up to here is right.
+        self.publish(context);
+        let reason = self.hole_reason;
+        let missing = Missing {
+            ids,
+            times: self.received.map(|received| (received.event, depth.event)),
+            reason,
+            filled: 0,
+            detail: ids.is_none().then_some("update ids restarted"),
+        };
+        context.gap(DataType::OrderBook, missing);
+        self.resync(reason, context);
+    }
+
+    fn resync(&mut self, reason: GapReason, context: &mut Context<'_>) {
+        if self.phase == Phase::Live {
+            context.out.note(Note::Resync { symbol: &context.instrument.symbol, reason });
+        }
+        self.discard();
+    }
+
+    fn discard(&mut self) {
+        self.phase = Phase::Buffering;
+        self.book.clear();
+        self.buffer.clear();
+        self.published = None;
+        self.applied = None;
+    }
+
+    /// A snapshot arrived; `levels` is where it is decoded into.
+    pub(super) fn fetched(
+        &mut self,
+        body: &[u8],
+        levels: &mut Levels,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejected> {
+        let last = match depth::snapshot(body, levels) {
+            Ok(last) => last,
+            Err(rejected) => {
+                self.snapshot.failed(context.now, None);
+                return Err(rejected);
+            }
+        };
+        // 3.
+        let is_too_old = match self.buffer.front() {
+            Some((first, ..)) => self.join(last, first) == Join::TooOld,
+            None => self.received.is_some_and(|received| last < received.last),
+        };
+        if is_too_old {
+            self.snapshot.failed(context.now, None);
+            context.out.note(Note::Ignored { what: "snapshot_too_old" });
+            return Ok(());
+        }
+        self.snapshot.succeeded();
+        // 6.
+        self.book.clear();
+        self.apply_levels(levels);
+        self.phase = Phase::Joining(last);
+        while let Some((depth, received, levels)) = self.buffer.pop_front() {
+            self.step(depth, received, &levels, context);
+        }
+        if self.options.interval_micros == 0 {
+            self.publish(context);
+        }
+        Ok(())
+    }
+
+    /// No snapshot came: asks again later.
+    pub(super) fn fetch_failed(&mut self, failure: Option<&FetchFailed>, now: Timestamp) {
+        let retry_after = match failure {
+            Some(FetchFailed::Status { retry_after_seconds, .. }) => *retry_after_seconds,
+            Some(FetchFailed::Transport(_)) | None => None,
+        };
+        self.snapshot.failed(now, retry_after);
+    }
+
+    fn join(&self, snapshot: u64, depth: &Depth) -> Join {
+        let (is_contained, joins) = match self.chain {
+            // 4., 5.
+            Chain::Dense => (depth.last <= snapshot, depth.first <= snapshot.saturating_add(1)),
+            Chain::Linked => (
+                depth.last < snapshot,
+                depth.first <= snapshot || depth.previous.is_some_and(|previous| previous <= snapshot),
+            ),
+        };
+        match (is_contained, joins) {
+            (true, _) => Join::Contained,
+            (false, true) => Join::Joins,
+            (false, false) => Join::TooOld,
+        }
+    }
+
+    /// One event on a book that has its snapshot.
+    fn step(&mut self, depth: Depth, received: Timestamp, levels: &Levels, context: &mut Context<'_>) {
+        if let Phase::Joining(snapshot) = self.phase {
+            match self.join(snapshot, &depth) {
+                // 4.
+                Join::Contained => return,
+                // 5.
+                Join::Joins => {
+                    self.phase = Phase::Live;
+                    context.out.note(Note::Synced { symbol: &context.instrument.symbol });
+                }
+                // 3. Only after events were missed between the snapshot and this one.
+                Join::TooOld => {
+                    self.discard();
+                    self.buffer.push_back((depth, received, levels.clone()));
+                    self.snapshot.failed(context.now, None);
+                    return;
+                }
+            }
+        } else if self.phase == Phase::Live {
+            context.out.note(Note::BookUpdated { symbol: &context.instrument.symbol });
+        } else {
+            // A crossed book was found while the buffer was replayed: the next snapshot contains this event.
+            return;
+        }
+        self.apply_levels(levels);
+        self.applied = Some(Applied { last: depth.last, event: depth.event, received });
+        if self.book.is_crossed() {
+            // 9.
+            let missing = Missing {
+                ids: Some((depth.first, depth.last)),
+                times: Some((depth.event, depth.event)),
+                reason: GapReason::Sequence,
+                filled: 0,
+                detail: Some("the book crossed"),
+            };
+            context.gap(DataType::OrderBook, missing);
+            self.resync(GapReason::Sequence, context);
+            self.snapshot.failed(context.now, None);
+        }
+    }
+
+    /// 8.
+    fn apply_levels(&mut self, levels: &Levels) {
+        for level in &levels.bids {
+            self.book.set_bid(*level);
+        }
+        for level in &levels.asks {
+            self.book.set_ask(*level);
+        }
+    }
+
+    /// Publishes when it is this symbol's turn.
+    pub(super) fn tick(&mut self, context: &mut Context<'_>) {
+        let interval = self.options.interval_micros;
+        let late = context.now.micros_since(self.due);
+        if interval == 0 || late < 0 {
+            return;
+        }
+        // The turn after this one keeps its place in the interval, however late this one is.
+        let turns = (late / interval).saturating_add(1);
+        self.due = self.due.saturating_add_micros(turns.saturating_mul(interval));
+        self.publish(context);
+    }
+
+    /// Publishes the book if it is right and has changed.
+    fn publish(&mut self, context: &mut Context<'_>) {
+        let (Phase::Live, Some(applied), true) = (self.phase, self.applied, self.unpublished > 0) else {
+            return;
+        };
+        let depth = self.options.depth as usize;
+        fill(&mut self.top.bids, self.book.bids(), depth);
+        fill(&mut self.top.asks, self.book.asks(), depth);
+        let mut origin = context.origin(Source::Ws);
+        origin.received = applied.received;
+        context.out.emit(
+            OrderBook::new(
+                origin,
+                applied.event,
+                Cow::Borrowed(&self.top.bids),
+                Cow::Borrowed(&self.top.asks),
+                applied.last,
+                self.published,
+                self.unpublished,
+                SnapshotOf::Top,
+                self.options.depth,
+            )
+            .into(),
+        );
+        self.published = Some(applied.last);
+        self.unpublished = 0;
+        self.unpublished_from = None;
+    }
+
+    /// The process ends: publishes what can be, declares what cannot.
+    pub(super) fn drain(&mut self, context: &mut Context<'_>) {
+        self.publish(context);
+        if let (Some(from), Some(received)) = (self.unpublished_from, self.received) {
+            let missing = Missing {
+                ids: Some((from.min(received.last), received.last)),
+                times: None,
+                reason: GapReason::Shutdown,
+                filled: 0,
+                detail: Some("stopped before the book was synchronised"),
+            };
+            context.gap(DataType::OrderBook, missing);
+        }
+    }
+}
+
+fn fill(to: &mut Vec<Level>, from: impl Iterator<Item = Level>, depth: usize) {
+    to.clear();
+    to.extend(from.take(depth));
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,145 @@
+//! A local order book: integer-keyed, sorted, bounded. Knows nothing of sequences or exchanges.
+//!
+//! Each side is one sorted vector with the best level at its *end*: most updates touch levels near the best, so
+//! an insertion or a removal moves few entries. Prices are compared as integers in units of 10^-18, made once per
+//! update; the levels keep the exchange's own digits.
+
+use marketprism_core::message::Level;
+use marketprism_core::{Decimal, decimal};
+
+/// A side may grow by this fraction of its bound before the worst levels are dropped together, because dropping
+/// them one by one moves the whole side each time.
+const SLACK_DIVISOR: usize = 8;
+
+/// Bids and asks of one instrument.
+#[derive(Debug)]
+pub struct Book {
+    bids: Side,
+    asks: Side,
+}
+
+impl Book {
+    /// An empty book that keeps at least the best `levels_max` of each side, and at most an eighth more.
+    #[must_use]
+    pub const fn new(levels_max: usize) -> Self {
+        Self { bids: Side::new(1, levels_max), asks: Side::new(-1, levels_max) }
+    }
+
+    /// Forgets every level; the memory is kept.
+    pub fn clear(&mut self) {
+        self.bids.entries.clear();
+        self.asks.entries.clear();
+    }
+
+    /// Sets a bid to an absolute quantity; zero removes it, and removing an unknown level is normal.
+    pub fn set_bid(&mut self, level: Level) {
+        self.bids.set(level);
+    }
+
+    /// Sets an ask to an absolute quantity; zero removes it, and removing an unknown level is normal.
+    pub fn set_ask(&mut self, level: Level) {
+        self.asks.set(level);
+    }
+
+    /// The highest bid.
+    #[must_use]
+    pub fn best_bid(&self) -> Option<Level> {
+        self.bids.best()
+    }
+
+    /// The lowest ask.
+    #[must_use]
+    pub fn best_ask(&self) -> Option<Level> {
+        self.asks.best()
+    }
+
+    /// Bids, best first.
+    pub fn bids(&self) -> impl ExactSizeIterator<Item = Level> + '_ {
+        self.bids.entries.iter().rev().map(|entry| entry.level)
+    }
+
+    /// Asks, best first.
+    pub fn asks(&self) -> impl ExactSizeIterator<Item = Level> + '_ {
+        self.asks.entries.iter().rev().map(|entry| entry.level)
+    }
+
+    /// True when the best bid is not below the best ask: such a book is wrong.
+    #[must_use]
+    pub fn is_crossed(&self) -> bool {
+        match (self.bids.entries.last(), self.asks.entries.last()) {
+            // An ask's key is its price negated.
+            (Some(bid), Some(ask)) => bid.key >= -ask.key,
+            _ => false,
+        }
+    }
+}
+
+/// One side, sorted so that the best level is last.
+#[derive(Debug)]
+struct Side {
+    entries: Vec<Entry>,
+    /// 1 for bids and -1 for asks: a larger key is a better price on both.
+    sign: i128,
+    levels_max: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    key: i128,
+    level: Level,
+}
+
+impl Side {
+    const fn new(sign: i128, levels_max: usize) -> Self {
+        Self { entries: Vec::new(), sign, levels_max }
+    }
+
+    fn best(&self) -> Option<Level> {
+        self.entries.last().map(|entry| entry.level)
+    }
+
+    fn set(&mut self, level: Level) {
+        let key = self.sign * units(level.price);
+        let at = self.entries.partition_point(|entry| entry.key < key);
+        match self.entries.get_mut(at) {
+            Some(entry) if entry.key == key => {
+                if level.quantity.is_zero() {
+                    self.entries.remove(at);
+                } else {
+                    entry.level = level;
+                }
+            }
+            _ if level.quantity.is_zero() => {}
+            _ => {
+                self.entries.insert(at, Entry { key, level });
+                self.drop_worst();
+            }
+        }
+    }
+
+    fn drop_worst(&mut self) {
+        if self.entries.len() > self.levels_max + self.levels_max / SLACK_DIVISOR {
+            let excess = self.entries.len() - self.levels_max;
+            self.entries.drain(..excess);
+        }
+    }
+}
+
+/// [`Decimal::units`] with its powers of ten from a table: this runs for every level of every update.
+fn units(price: Decimal) -> i128 {
+    const SCALE: usize = decimal::SCALE as usize;
+    const FACTORS: [i128; SCALE + 1] = {
+        let mut factors = [1; SCALE + 1];
+        let mut scale = SCALE;
+        while scale > 0 {
+            #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+            {
+                factors[scale - 1] = factors[scale] * 10;
+            }
+            scale -= 1;
+        }
+        factors
+    };
+    // A Decimal has at most SCALE decimals and is below 10^20, so neither can fail.
+    FACTORS.get(price.scale() as usize).map_or(0, |factor| price.mantissa().saturating_mul(*factor))
+}
