@@ -1,3 +1,7 @@
 //! The ClickHouse engine behind its HTTP interface, for laptops, CI and tests.
 
-fn main() {}
+use marketprism_embedded_clickhouse::app::{DESCRIPTOR, start};
+
+fn main() -> std::process::ExitCode {
+    marketprism_service::run(DESCRIPTOR, start)
+}
