@@ -57,9 +57,6 @@ async fn bare_client(url: &str, messages: u64, round: u32) {
     let payload = Bytes::from(vec![b'x'; PAYLOAD_BYTES]);
     let mut acks = FuturesUnordered::new();
     for n in 0..messages {
-        if acks.len() >= WINDOW {
-            acks.next().await.unwrap().unwrap();
-        }
         let mut headers = async_nats::HeaderMap::new();
         headers.insert(async_nats::header::NATS_MESSAGE_ID, format!("bare:{round}:{n}").as_str());
         let sent = jetstream
@@ -67,6 +64,9 @@ async fn bare_client(url: &str, messages: u64, round: u32) {
             .await
             .unwrap();
         acks.push(sent.into_future());
+        if acks.len() >= WINDOW {
+            acks.next().await.unwrap().unwrap();
+        }
     }
     while let Some(ack) = acks.next().await {
         ack.unwrap();

@@ -68,6 +68,17 @@ impl Window {
         }
     }
 
+    /// Messages first sent more than `age` ago, by subject: ordinals in the order of sending.
+    pub(crate) fn older_than(&self, age: Duration) -> BTreeMap<String, Vec<u64>> {
+        let mut old = BTreeMap::<String, Vec<u64>>::new();
+        for (ordinal, message) in &self.messages {
+            if message.first_sent.elapsed() > age {
+                old.entry(message.subject.to_string()).or_default().push(*ordinal);
+            }
+        }
+        old
+    }
+
     /// Ordinals of the messages to send again now, oldest first, so that retries keep the order of sending.
     pub(crate) fn due(&self, now: Instant) -> Vec<u64> {
         self.messages.iter().filter(|(_, message)| message.due <= now).map(|(ordinal, _)| *ordinal).collect()

@@ -3,7 +3,8 @@
 //! The broker's confirmations come to one inbox of the publisher whose last token is the message's ordinal, so one
 //! subscription and one map replace a future, a timer and a reply channel per message.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
@@ -13,8 +14,10 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::lookup::stored_ids;
 use super::{LossReason, Lost, Outgoing, PublisherConfig};
 use crate::connect::{Bus, Status};
+use crate::error::BusError;
 use crate::metrics::{PublishErrorMetrics, PublisherMetrics};
 use crate::window::{InFlight, Window, doubled};
 
@@ -38,7 +41,11 @@ pub(super) enum Command {
 
 /// The broker's answer to a published message: stored, or refused.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    stream: Cow<'a, str>,
+    #[serde(default, rename = "seq")]
+    sequence: u64,
     #[serde(default)]
     duplicate: bool,
     error: Option<Refusal>,
@@ -53,12 +60,16 @@ struct Refusal {
 }
 
 pub(super) struct Driver {
-    client: async_nats::Client,
+    bus: Bus,
     inbox: String,
     config: PublisherConfig,
     commands: mpsc::Receiver<Command>,
     status: watch::Receiver<Status>,
     window: Window,
+    /// Highest confirmed sequence of each stream; as many entries as there are streams.
+    confirmed: BTreeMap<String, u64>,
+    /// A reconnect has happened, and what is unconfirmed may be older than the duplicate window.
+    in_doubt: bool,
     settling: VecDeque<(u64, oneshot::Sender<()>)>,
     report: mpsc::Sender<Lost>,
     metrics: PublisherMetrics,
@@ -77,12 +88,14 @@ impl Driver {
     ) -> Self {
         let errors = |reason: &'static str| PublishErrorMetrics::new_with_labels(&[("error_type", reason)]);
         Self {
-            client: bus.client.clone(),
+            bus: bus.clone(),
             inbox: bus.client.new_inbox(),
             config,
             commands,
             status: bus.status(),
             window: Window::default(),
+            confirmed: BTreeMap::new(),
+            in_doubt: false,
             settling: VecDeque::new(),
             report,
             metrics,
@@ -102,6 +115,7 @@ impl Driver {
 
     async fn drive(&mut self) -> Result<(), &'static str> {
         let mut answers = self
+            .bus
             .client
             .subscribe(format!("{}.*", self.inbox))
             .await
@@ -126,6 +140,7 @@ impl Driver {
                     }
                     connected = status == Status::Connected;
                     if connected {
+                        self.in_doubt = true;
                         self.window.doubt_all(Instant::now());
                         self.send_due().await?;
                     }
@@ -166,6 +181,13 @@ impl Driver {
     }
 
     async fn send_due(&mut self) -> Result<(), &'static str> {
+        if self.in_doubt
+            && let Err(error) = self.settle_stored().await
+        {
+            tracing::warn!(%error, "cannot tell yet which unconfirmed messages are stored");
+            return Ok(());
+        }
+        self.in_doubt = false;
         for ordinal in self.window.due(Instant::now()) {
             self.metrics.publish_retries_total.increment(1);
             self.send(ordinal).await?;
@@ -187,7 +209,7 @@ impl Driver {
         headers.insert(NATS_MESSAGE_ID, id);
         let (subject, payload) = (message.subject.clone(), message.payload.clone());
         let reply = format!("{}.{ordinal}", self.inbox);
-        match self.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
+        match self.bus.client.publish_with_reply_and_headers(subject, reply, headers, payload).await {
             Ok(()) => Ok(()),
             Err(error) => match error.kind() {
                 PublishErrorKind::Send => Err("the connection is closed"),
@@ -201,6 +223,24 @@ impl Driver {
                 }
             },
         }
+    }
+
+    /// The duplicate window protects only young messages. After a longer outage the older ones are looked for in the
+    /// stream, and those found are confirmed instead of being sent again.
+    async fn settle_stored(&mut self) -> Result<(), BusError> {
+        // Half of it: the broker counts from the moment of storing, by its own clock.
+        let old = self.window.older_than(self.config.duplicate_window / 2);
+        for (subject, ordinals) in old {
+            let ids = stored_ids(&self.bus, &subject, &self.confirmed, self.config.in_flight_max).await?;
+            for ordinal in ordinals {
+                if self.window.get_mut(ordinal).is_some_and(|message| ids.contains(&message.message_id)) {
+                    self.metrics.messages_acked_total.increment(1);
+                    self.metrics.messages_duplicate_total.increment(1);
+                    self.window.remove(ordinal);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes the confirmations that are already here, so that a turn costs one wake-up instead of one each.
@@ -231,7 +271,11 @@ impl Driver {
             return;
         }
         match serde_json::from_slice::<Answer>(&answer.payload) {
-            Ok(Answer { error: None, duplicate }) => {
+            Ok(Answer { error: None, duplicate, stream, sequence }) => {
+                match self.confirmed.get_mut(stream.as_ref()) {
+                    Some(highest) => *highest = sequence.max(*highest),
+                    None => drop(self.confirmed.insert(stream.into_owned(), sequence)),
+                }
                 self.metrics.publish_duration_seconds.record(message.first_sent.elapsed());
                 self.metrics.messages_acked_total.increment(1);
                 if duplicate {

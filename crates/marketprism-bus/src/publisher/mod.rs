@@ -6,6 +6,7 @@
 //! so the order within a subject holds except around a message that the broker refused for a passing reason.
 
 mod driver;
+mod lookup;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,10 @@ pub struct PublisherConfig {
     /// After that the message is lost, and reported as such.
     #[serde(with = "humantime_serde")]
     pub no_stream_patience: Duration,
+    /// The streams' duplicate window, at most. What is unconfirmed for more than half of it after a reconnect is looked
+    /// for in the stream before it is sent again.
+    #[serde(with = "humantime_serde")]
+    pub duplicate_window: Duration,
 }
 
 impl Default for PublisherConfig {
@@ -57,6 +62,7 @@ impl Default for PublisherConfig {
             retry_delay: Duration::from_millis(100),
             retry_delay_max: Duration::from_secs(10),
             no_stream_patience: Duration::from_secs(10),
+            duplicate_window: Duration::from_secs(120),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod connect;
 mod consumer;
+mod proxy;
 mod publisher;
 mod topology;
 

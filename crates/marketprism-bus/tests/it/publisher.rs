@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use marketprism_bus::topology::{Allow, apply, defaults, plan};
-use marketprism_bus::{Bus, BusError, LossReason, Outgoing, PublisherConfig};
+use marketprism_bus::{Bus, BusError, LossReason, NatsConfig, Outgoing, PublisherConfig};
 use marketprism_testkit::NatsServer;
 
+use crate::proxy::Proxy;
 use crate::{PATIENCE, connect, consumer, number, pull, started, trade};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,14 +75,56 @@ async fn a_broker_killed_and_stopped_while_publishing_loses_and_doubles_nothing(
 
 /// Waits until the stream has grown by `count`, so that a restart comes in the middle of publishing.
 async fn stored_more(bus: &Bus, count: u64) {
-    let last = async || bus.stream_state("MARKET_DATA").await.map_or(0, |state| state.last_sequence);
-    let grown = async {
-        let begun = last().await;
-        while last().await < begun + count {
+    let begun = stored(bus).await;
+    until(async || stored(bus).await >= begun + count).await;
+}
+
+async fn stored(bus: &Bus) -> u64 {
+    bus.stream_state("MARKET_DATA").await.map_or(0, |state| state.messages)
+}
+
+async fn until(reached: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !reached().await {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, grown).await.unwrap();
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_the_duplicate_window_doubles_nothing() {
+    let (server, direct) = started().await;
+    let duplicate_window = Duration::from_millis(200);
+    let mut desired = defaults();
+    desired[0].duplicate_window = duplicate_window;
+    let allow = Allow { shrink: true, ..Allow::default() };
+    apply(&direct, &plan(&direct, &desired, allow).await.unwrap()).await.unwrap();
+
+    let proxy = Proxy::start(&server.url()).await;
+    let config = NatsConfig { url: proxy.url(), ..NatsConfig::default() };
+    let bus = Bus::connect(&config, "bus-test").await.unwrap();
+    let publisher = bus.publisher(PublisherConfig { duplicate_window, ..PublisherConfig::default() });
+    publisher.publish(trade(0)).await.unwrap();
+    publisher.drain().await.unwrap();
+
+    proxy.mute();
+    for n in 1..=10 {
+        publisher.publish(trade(n)).await.unwrap();
+    }
+    until(async || stored(&direct).await == 11).await;
+    // The window is over when the broker takes one id for two messages.
+    let probe = direct.publisher(PublisherConfig::default());
+    until(async || {
+        probe.publish(trade(99)).await.unwrap();
+        probe.drain().await.unwrap();
+        stored(&direct).await == 13
+    })
+    .await;
+    proxy.cut();
+    publisher.publish(trade(11)).await.unwrap();
+    tokio::time::timeout(PATIENCE, publisher.drain()).await.unwrap().unwrap();
+    assert_eq!(stored(&direct).await, 14, "lost or doubled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
