@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches};
 
+use crate::config::{LEGACY, LegacyVariable};
 use crate::run::{Descriptor, EXIT_CONFIGURATION};
 
 /// The flags of a service that has none of its own.
@@ -30,6 +31,7 @@ pub(crate) fn parse<A: Args>(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(CommonArgs, A), ExitCode> {
     let command = Command::new(descriptor.name).about(descriptor.about).version(descriptor.version);
+    let command = command.after_help(variables(descriptor));
     let command = A::augment_args(CommonArgs::augment_args(command));
     let parsed = command
         .try_get_matches_from(arguments)
@@ -41,4 +43,13 @@ pub(crate) fn parse<A: Args>(
             Err(_) => ExitCode::FAILURE,
         }
     })
+}
+
+/// The variables of the environment, for `--help` and the reference.
+fn variables(descriptor: &Descriptor) -> String {
+    let mut text = "Variables: MARKETPRISM__SECTION__FIELD sets section.field, and".to_owned();
+    for LegacyVariable { variable, key } in LEGACY.iter().chain(descriptor.legacy_env) {
+        text.extend(["\n  ", variable, " sets ", key]);
+    }
+    text
 }

@@ -24,7 +24,7 @@ pub struct LegacyVariable {
 }
 
 /// What every service understands.
-const LEGACY: [LegacyVariable; 3] = [
+pub(crate) const LEGACY: [LegacyVariable; 3] = [
     LegacyVariable { variable: "LOG_LEVEL", key: "logging.level" },
     LegacyVariable { variable: "HEALTH_CHECK_PORT", key: "admin.health_listen_port" },
     LegacyVariable { variable: "METRICS_PORT", key: "admin.metrics_listen_port" },

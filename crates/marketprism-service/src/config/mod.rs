@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use duration::HumanDuration;
 pub use error::ConfigError;
+pub(crate) use layers::LEGACY;
 pub use layers::{Environment, LegacyVariable, load};
 pub use print::to_yaml;
 pub use secret::Secret;

@@ -13,6 +13,10 @@ fn version_and_help_exit_0_and_an_unknown_flag_64() {
     let (code, stdout, _) = output(&["--help"], &[]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("--check-config") && stdout.contains("--fault"), "{stdout}");
+    assert!(
+        stdout.contains("TINY_INTERVAL sets counter.interval") && stdout.contains("LOG_LEVEL"),
+        "{stdout}"
+    );
     let (code, _, stderr) = output(&["--flault"], &[]);
     assert_eq!(code, Some(64));
     assert!(stderr.contains("--flault"), "{stderr}");

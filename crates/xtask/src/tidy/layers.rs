@@ -29,6 +29,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     // These stand in for other people's servers: sharing our own decoders would make both wrong in the same way.
     ("marketprism-exchange-simulator", &["marketprism-service"]),
     ("marketprism-embedded-clickhouse", &["marketprism-service"]),
+    // Starts the whole system and watches it from outside, as an operator would.
+    ("marketprism-demo", &["marketprism-core"]),
     // Development commands measure and show everything, but are part of nothing. Services they only start.
     (
         "xtask",

@@ -70,3 +70,35 @@ fn of_file(source: &Source) -> Vec<String> {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(path: &str, text: &str) -> String {
+        of_file(&Source { path: path.into(), lines: text.lines().count(), text: text.to_owned() }).join("; ")
+    }
+
+    #[test]
+    fn a_good_file_has_no_problem() {
+        assert_eq!(problems("crates/x/src/subject.rs", "//! Subjects.\n"), "");
+        assert_eq!(problems(UNSAFE_FILE, "//! Foreign calls.\n#![allow(unsafe_code)]\n"), "");
+    }
+
+    #[test]
+    fn long_files_are_found_and_tests_may_be_longer() {
+        let text = "//! Long.\n".repeat(401);
+        assert!(problems("crates/x/src/long.rs", &text).contains("401 lines, at most 400"));
+        assert_eq!(problems("crates/x/tests/it/long.rs", &text), "");
+    }
+
+    #[test]
+    fn empty_names_unsafe_code_and_missing_openings_are_found() {
+        assert!(problems("crates/x/src/utils.rs", "//! x\n").contains("`utils` says nothing"));
+        assert!(problems("crates/x/src/common/book.rs", "//! x\n").contains("`common` says nothing"));
+        assert!(
+            problems("crates/x/src/book.rs", "//! x\n#[allow(unsafe_code)]\n").contains("only services/")
+        );
+        assert!(problems("crates/x/src/book.rs", "use std::fmt;\n").contains("does not open"));
+    }
+}
