@@ -8,6 +8,14 @@
     clippy::print_stderr
 )]
 
+mod clickhouse;
 mod nats;
+mod poll;
+mod process;
+mod tools;
 
+pub use clickhouse::ClickHouse;
 pub use nats::NatsServer;
+pub use poll::poll_until;
+pub use process::Process;
+pub use tools::{binary, captures_dir, libchdb};
