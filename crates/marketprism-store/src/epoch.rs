@@ -43,8 +43,9 @@ impl Reason {
     }
 }
 
-/// Whether a stream, as the broker shows it now, is a new incarnation; `highest_stored` is the highest sequence stored
-/// in the epoch `known`.
+/// Whether a stream, as the broker shows it now, is a new incarnation. `highest_stored` is the highest sequence stored
+/// in the epoch `known`, and must be read before the broker is asked: rows stored in between would look like a stream
+/// that came back shorter.
 #[must_use]
 pub fn begins(
     known: Option<&Epoch>,
@@ -92,37 +93,24 @@ impl Store {
             .collect())
     }
 
-    /// The epoch that rows of a stream belong to now; a new one is entered before it is returned, with its reason.
-    /// `stream_created_us` (µs since 1970) and `last_sequence` are what the broker says of the stream.
+    /// The newest epoch of a stream, and the highest sequence stored in it, over every table the stream feeds.
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer.
-    pub async fn current_epoch(
-        &self,
-        stream: &str,
-        stream_created_us: i64,
-        last_sequence: u64,
-    ) -> Result<(Epoch, Option<Reason>), StoreError> {
-        let known = self.epochs(stream).await?.pop();
-        let mut highest_stored = None;
-        if let Some(known) = &known {
-            for data_type in DataType::ALL.iter().filter(|one| topology::stream_of(**one) == stream) {
-                highest_stored = highest_stored.max(self.highest_sequence(*data_type, known.number).await?);
-            }
+    pub async fn newest_epoch(&self, stream: &str) -> Result<Option<(Epoch, Option<u64>)>, StoreError> {
+        let Some(epoch) = self.epochs(stream).await?.pop() else { return Ok(None) };
+        let mut highest = None;
+        for data_type in DataType::ALL.iter().filter(|one| topology::stream_of(**one) == stream) {
+            highest = highest.max(self.highest_sequence(*data_type, epoch.number).await?);
         }
-        let reason = begins(known.as_ref(), stream_created_us, last_sequence, highest_stored);
-        match (known, reason) {
-            (Some(known), None) => Ok((known, None)),
-            (known, reason) => {
-                let number = known.map_or(1, |known| known.number.saturating_add(1));
-                let epoch = Epoch { number, stream_created_us, last_sequence };
-                self.enter(stream, &epoch, reason.unwrap_or(Reason::First)).await?;
-                Ok((epoch, reason))
-            }
-        }
+        Ok(Some((epoch, highest)))
     }
 
-    async fn enter(&self, stream: &str, epoch: &Epoch, reason: Reason) -> Result<(), StoreError> {
+    /// Enters an epoch, before anything is written in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not confirm it.
+    pub async fn enter_epoch(&self, stream: &str, epoch: &Epoch, reason: Reason) -> Result<(), StoreError> {
         let row = EpochRow {
             stream: stream.to_owned(),
             epoch: epoch.number,

@@ -1,0 +1,139 @@
+//! What can be configured; `config/hot-storage.yaml` documents every key.
+
+use marketprism_bus::NatsConfig;
+use marketprism_service::{
+    AdminConfig, BackoffConfig, ConfigError, Configuration, HumanDuration, LoggingConfig, ShutdownConfig,
+};
+use marketprism_store::{ClickHouseConfig, SchemaMode};
+use serde::{Deserialize, Serialize};
+
+/// Rows in the largest batch: above it an insert gains nothing and its messages are held longer.
+const ROWS_MAX: usize = 100_000;
+/// Messages a consumer may have out, in batches: the one that is written and the one that is on its way.
+const BATCHES_OUT: u32 = 2;
+
+/// Configuration of hot-storage.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) nats: NatsConfig,
+    pub(crate) clickhouse: ClickHouseConfig,
+    /// `apply` or `check`.
+    pub(crate) schema: SchemaMode,
+    /// How long to wait at the start for a broker or a server that does not answer yet.
+    pub(crate) wait: HumanDuration,
+    pub(crate) batch: BatchConfig,
+    /// A message not acknowledged within this is delivered again.
+    pub(crate) ack_wait: HumanDuration,
+    /// Pauses between attempts while the server is away.
+    pub(crate) retry: BackoffConfig,
+    pub(crate) logging: LoggingConfig,
+    pub(crate) admin: AdminConfig,
+    pub(crate) shutdown: ShutdownConfig,
+}
+
+/// When a batch is written: at the first of these.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BatchConfig {
+    pub(crate) rows_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) age_max: HumanDuration,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self {
+            // Small inserts cost the server merges; 10,000 rows reach half its top rate.
+            rows_max: 10_000,
+            // Nine lanes hold at most one batch each: 144 MiB of payload in the worst case.
+            bytes_max: 16 << 20,
+            age_max: HumanDuration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            nats: NatsConfig::default(),
+            clickhouse: ClickHouseConfig::default(),
+            schema: SchemaMode::Apply,
+            wait: HumanDuration::from_secs(60),
+            batch: BatchConfig::default(),
+            ack_wait: HumanDuration::from_secs(30),
+            retry: BackoffConfig {
+                first: HumanDuration::from_millis(200),
+                max: HumanDuration::from_secs(10),
+                stable_after: HumanDuration::from_secs(10),
+            },
+            logging: LoggingConfig::default(),
+            admin: AdminConfig::at_ports(8085, 9094),
+            shutdown: ShutdownConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Messages the broker may have handed out and not seen acknowledged.
+    pub(crate) fn ack_pending_max(&self) -> u32 {
+        u32::try_from(self.batch.rows_max).unwrap_or(u32::MAX).saturating_mul(BATCHES_OUT)
+    }
+}
+
+impl Configuration for Config {
+    fn logging(&self) -> &LoggingConfig {
+        &self.logging
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.nats.validate().map_err(|error| {
+            ConfigError::invalid(format!("nats.{}", error.field), error.value, error.reason)
+        })?;
+        self.clickhouse.validate().map_err(|error| {
+            ConfigError::invalid(format!("clickhouse.{}", error.field), error.value, error.reason)
+        })?;
+        let BatchConfig { rows_max, bytes_max, age_max } = self.batch;
+        if !(1..=ROWS_MAX).contains(&rows_max) {
+            return Err(ConfigError::invalid("batch.rows_max", rows_max, "must be from 1 to 100000"));
+        }
+        if !(1 << 10..=1 << 30).contains(&bytes_max) {
+            return Err(ConfigError::invalid("batch.bytes_max", bytes_max, "must be from 1 KiB to 1 GiB"));
+        }
+        let (shortest, longest) = (HumanDuration::from_millis(10), HumanDuration::from_secs(60));
+        if !(shortest..=longest).contains(&age_max) {
+            return Err(ConfigError::invalid("batch.age_max", age_max, "must be from 10ms to 1m"));
+        }
+        // A message must not be delivered again while its batch still waits for more.
+        if self.ack_wait.get() < age_max.get().saturating_mul(2) {
+            return Err(ConfigError::invalid(
+                "ack_wait",
+                self.ack_wait,
+                "must be at least twice batch.age_max",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_is_the_defaults() {
+        let defaults = serde_json::to_value(Config::default()).unwrap();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/hot-storage.yaml");
+        let none = std::collections::BTreeMap::new();
+        let loaded: Config = marketprism_service::config::load(Some(file.as_ref()), &none, &[]).unwrap();
+        assert_eq!(serde_json::to_value(loaded).unwrap(), defaults);
+    }
+}

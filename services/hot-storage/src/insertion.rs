@@ -1,0 +1,151 @@
+//! One batch into its table, each message once, however often it is tried.
+//!
+//! The one mechanism for every doubt: the sequences that are stored are read, and only what is missing is inserted.
+//! A message is in doubt when it was delivered before, when its sequence is not above the highest one stored, or when
+//! an insert that contained it failed.
+
+use std::time::Instant;
+
+use marketprism_core::DataType;
+use marketprism_service::{Backoff, CancellationToken, Check, Report};
+use marketprism_store::{Entry, Store, StoreError};
+use tokio::time::timeout;
+
+use crate::lane::now_seconds;
+use crate::metrics::LaneMetrics;
+
+/// Failures in a row after which the lane is not merely slow.
+const FAILURES_UNHEALTHY: u32 = 3;
+
+/// Told to stop before everything was stored. What was not is delivered again to whoever comes next.
+#[derive(Debug)]
+pub(crate) struct GivenUp;
+
+/// The writing of one batch.
+pub(crate) struct Insertion<'a> {
+    store: &'a Store,
+    data_type: DataType,
+    metrics: &'a LaneMetrics,
+    check: &'a Check,
+    backoff: Backoff,
+}
+
+/// Rows of one day: one insert.
+struct Part<'a> {
+    entries: Vec<Entry<'a>>,
+    /// Sequences that may be stored already.
+    doubtful: Vec<u64>,
+}
+
+impl<'a> Insertion<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        data_type: DataType,
+        metrics: &'a LaneMetrics,
+        check: &'a Check,
+        backoff: Backoff,
+    ) -> Self {
+        Self { store, data_type, metrics, check, backoff }
+    }
+
+    /// Stores every entry, whatever it takes, and returns those whose values ClickHouse refuses, with its words.
+    /// `true` beside an entry means that it may be stored already.
+    pub(crate) async fn run(
+        &mut self,
+        entries: Vec<(Entry<'_>, bool)>,
+        token: &CancellationToken,
+    ) -> Result<Vec<(u64, String)>, GivenUp> {
+        let mut refused = Vec::new();
+        let mut parts = by_day(entries);
+        while let Some(mut part) = parts.pop() {
+            match self.insert(&mut part).await {
+                Ok(()) => {}
+                // The server refuses a value: halve the rows until the one is found.
+                Err(error) if error.is_refusal_of_data() => match part.halves() {
+                    Ok(halves) => parts.extend(halves),
+                    Err(entry) => refused.push((entry.stream_seq, Report::from(error).to_string())),
+                },
+                Err(error) => {
+                    self.failed(error);
+                    let delay = self.backoff.next_delay(std::time::Duration::ZERO);
+                    if timeout(delay, token.cancelled()).await.is_ok() {
+                        return Err(GivenUp);
+                    }
+                    parts.push(part);
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Inserts what of the part is not stored. After a failure all of it is in doubt.
+    async fn insert(&self, part: &mut Part<'_>) -> Result<(), StoreError> {
+        self.drop_stored(part).await?;
+        if part.entries.is_empty() {
+            return Ok(());
+        }
+        let rows = part.entries.len() as u64;
+        let began = Instant::now();
+        part.doubtful = part.entries.iter().map(|entry| entry.stream_seq).collect();
+        self.store.insert(&part.entries).await?;
+        self.metrics.insert_duration_seconds.record(began.elapsed());
+        self.metrics.batch_rows.record(rows as f64);
+        self.metrics.batch_inserts_total.increment(1);
+        self.metrics.batch_size_total.increment(rows);
+        Ok(())
+    }
+
+    async fn drop_stored(&self, part: &mut Part<'_>) -> Result<(), StoreError> {
+        let Some(first) = part.entries.first().filter(|_| !part.doubtful.is_empty()) else { return Ok(()) };
+        self.store.settled(self.data_type).await?;
+        let stored = self.store.stored_sequences(self.data_type, first.stream_epoch, &part.doubtful).await?;
+        self.metrics.messages_doubtful_total.increment(part.doubtful.len() as u64);
+        self.metrics.messages_already_stored_total.increment(stored.len() as u64);
+        part.entries.retain(|entry| !stored.contains(&entry.stream_seq));
+        part.doubtful.clear();
+        Ok(())
+    }
+
+    fn failed(&self, error: StoreError) {
+        let transient = error.is_transient();
+        let error = Report::from(error).to_string();
+        let failures = self.backoff.failures().saturating_add(1);
+        tracing::warn!(data_type = %self.data_type, failures, error, "batch not stored yet");
+        self.metrics.clickhouse_insert_errors_total.increment(1);
+        self.metrics.last_error_timestamp_seconds.set(now_seconds());
+        if transient && failures < FAILURES_UNHEALTHY {
+            self.check.degraded(error);
+        } else {
+            self.check.unhealthy(error);
+        }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Two parts of half the rows, or the one row there is.
+    fn halves(mut self) -> Result<[Self; 2], Entry<'a>> {
+        if let [only] = self.entries.as_slice() {
+            return Err(*only);
+        }
+        let second = self.entries.split_off(self.entries.len() / 2);
+        // The refused insert was stored nowhere: refusing is an answer.
+        Ok([second, self.entries].map(|entries| Part { entries, doubtful: Vec::new() }))
+    }
+}
+
+/// One part a day, each in order of sequence, a sequence once.
+fn by_day(mut entries: Vec<(Entry<'_>, bool)>) -> Vec<Part<'_>> {
+    entries.sort_by_key(|(entry, _)| (entry.day(), entry.stream_seq));
+    entries.dedup_by_key(|(entry, _)| entry.stream_seq);
+    entries
+        .chunk_by(|(one, _), (next, _)| one.day() == next.day())
+        .map(|day| Part {
+            entries: day.iter().map(|(entry, _)| *entry).collect(),
+            doubtful: day
+                .iter()
+                .filter(|(_, doubtful)| *doubtful)
+                .map(|(entry, _)| entry.stream_seq)
+                .collect(),
+        })
+        .collect()
+}

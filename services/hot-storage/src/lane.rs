@@ -1,0 +1,292 @@
+//! One data type from its consumer to its table: pull a batch, insert it, then acknowledge.
+//!
+//! Nothing is acknowledged before its row is confirmed, so whatever ends this process ends it without loss: the broker
+//! delivers again, and what was stored already is found by its sequence (`insertion.rs`). Memory is bounded by one
+//! batch a lane; while ClickHouse is away the batch is held, kept alive at the broker, and nothing more is pulled.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use marketprism_bus::{Bus, BusError, Consumer, Delivery, Status};
+use marketprism_core::{DataType, Message, Subject};
+use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Check, Report};
+use marketprism_store::{Entry, Store};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::config::{BatchConfig, Config};
+use crate::epochs::{Locator, Position};
+use crate::insertion::{GivenUp, Insertion};
+use crate::metrics::LaneMetrics;
+
+/// The lane of one data type.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    data_type: DataType,
+    bus: Bus,
+    store: Store,
+    locator: Locator,
+    consumer: Consumer,
+    status: watch::Receiver<Status>,
+    batch: BatchConfig,
+    keep_alive: Duration,
+    retry: BackoffConfig,
+    check: Check,
+    metrics: LaneMetrics,
+}
+
+/// A message that was read, and its delivery.
+struct Readable<'a> {
+    delivery: &'a Delivery,
+    message: Message<'a>,
+}
+
+impl Lane {
+    pub(crate) fn new(
+        bus: Bus,
+        store: Store,
+        locator: Locator,
+        consumer: Consumer,
+        check: Check,
+        data_type: DataType,
+        config: &Config,
+    ) -> Self {
+        Self {
+            data_type,
+            status: bus.status(),
+            bus,
+            store,
+            locator,
+            consumer,
+            batch: config.batch,
+            // Twice before the broker would deliver it again, so that one lost word does no harm.
+            keep_alive: config.ack_wait.get() / 3,
+            retry: config.retry,
+            check,
+            metrics: LaneMetrics::of(data_type),
+        }
+    }
+
+    /// Works until it is told to stop; then the batch at hand is finished, acknowledged, and no other pulled.
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), Report> {
+        let Some(mut position) = self.locate(&token).await else { return Ok(()) };
+        let mut backoff = Backoff::new(self.retry);
+        while !token.is_cancelled() {
+            let BatchConfig { rows_max, bytes_max, age_max } = self.batch;
+            // Not given up in the middle when the token is cancelled: what is on its way would come again only after
+            // `ack_wait`. It lasts no longer than a batch may age.
+            let batch = match self.consumer.next_batch(rows_max, bytes_max, age_max.get()).await {
+                Ok(batch) => batch,
+                Err(BusError::Closed) if token.is_cancelled() => return Ok(()),
+                Err(BusError::Closed) => return Err(BusError::Closed.into()),
+                Err(error) => {
+                    self.failed(&Report::from(error));
+                    // Cancelled meanwhile: the loop ends by itself.
+                    drop(timeout(backoff.next_delay(Duration::ZERO), token.cancelled()).await);
+                    continue;
+                }
+            };
+            backoff = Backoff::new(self.retry);
+            if self.connection_changed() {
+                let Some(now) = self.locate(&token).await else { return Ok(()) };
+                let before = std::mem::replace(&mut position, now);
+                if before.epoch != now.epoch {
+                    // Which incarnation these came from cannot be told. Unanswered, the broker delivers them again.
+                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "left to be delivered again");
+                    continue;
+                }
+            }
+            if batch.is_empty() {
+                self.check.healthy();
+                continue;
+            }
+            self.hold(&batch);
+            self.check.healthy();
+            match self.store_batch(&batch, position, &token).await {
+                Ok(stored) => self.settle(&stored, &mut position, &token).await,
+                Err(GivenUp) => {
+                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "stopped before they were stored");
+                    return Ok(());
+                }
+            }
+            self.hold(&[]);
+        }
+        Ok(())
+    }
+
+    /// Inserts what can be read and buries the rest; returns what is stored. `Err` when told to stop while ClickHouse is
+    /// away.
+    async fn store_batch<'a>(
+        &self,
+        batch: &'a [Delivery],
+        position: Position,
+        token: &CancellationToken,
+    ) -> Result<Vec<&'a Delivery>, GivenUp> {
+        self.metrics.messages_received_total.increment(batch.len() as u64);
+        let mut readable = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            match read(delivery) {
+                Ok(message) => readable.push(Readable { delivery, message }),
+                Err(error) => {
+                    self.metrics.validation_errors_total.increment(1);
+                    self.bury(delivery, &error.to_string()).await;
+                }
+            }
+        }
+        let entries = readable.iter().map(|one| {
+            let stream_seq = one.delivery.stream_sequence;
+            let doubtful =
+                one.delivery.delivered > 1 || position.highest.is_some_and(|highest| stream_seq <= highest);
+            (Entry { message: &one.message, stream_epoch: position.epoch, stream_seq }, doubtful)
+        });
+        let mut insertion =
+            Insertion::new(&self.store, self.data_type, &self.metrics, &self.check, Backoff::new(self.retry));
+        let refused = {
+            let work = insertion.run(entries.collect(), token);
+            tokio::pin!(work);
+            let mut alive = interval(self.keep_alive);
+            alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            alive.reset();
+            loop {
+                tokio::select! {
+                    done = &mut work => break done?,
+                    _ = alive.tick() => self.keep(batch).await,
+                }
+            }
+        };
+        let mut stored: Vec<_> = readable.iter().map(|one| one.delivery).collect();
+        for (stream_seq, reason) in refused {
+            if let Some(at) = stored.iter().position(|delivery| delivery.stream_sequence == stream_seq) {
+                self.bury(stored.remove(at), &reason).await;
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Tells the broker that a batch is still being worked on.
+    async fn keep(&self, batch: &[Delivery]) {
+        if *self.status.borrow() != Status::Connected {
+            return;
+        }
+        for delivery in batch {
+            if let Err(error) = delivery.in_progress().await {
+                tracing::debug!(%error, "could not keep a message");
+                return;
+            }
+        }
+    }
+
+    /// Acknowledges what is stored, unless the stream may be another one by now.
+    async fn settle(&mut self, stored: &[&Delivery], position: &mut Position, token: &CancellationToken) {
+        let highest = stored.iter().map(|delivery| delivery.stream_sequence).max();
+        position.highest = position.highest.max(highest);
+        if self.connection_changed() {
+            let Some(now) = self.locate(token).await else { return };
+            let before = std::mem::replace(position, now);
+            if before.epoch != now.epoch {
+                // The old stream is gone; an answer would be taken for one to the new stream's message.
+                return;
+            }
+        }
+        let Some((last, others)) = stored.split_last() else { return };
+        let acknowledged = async {
+            for delivery in others {
+                delivery.ack().await?;
+            }
+            // One connection keeps their order: when the last one is confirmed, all are.
+            last.ack_confirmed().await
+        };
+        if let Err(error) = acknowledged.await {
+            // Delivered again, and then found stored.
+            tracing::warn!(data_type = %self.data_type, error = %Report::from(error), "acknowledgement not confirmed");
+        }
+        let oldest_us = stored.iter().map(|delivery| delivery.published_us).min().unwrap_or_default();
+        self.metrics.messages_processed_total.increment(stored.len() as u64);
+        self.metrics.messages_pending.set(last.pending as f64);
+        self.metrics.lag_seconds.set(seconds_since(oldest_us));
+        self.metrics.last_message_timestamp_seconds.set(now_seconds());
+    }
+
+    /// Moves a message that can never be stored to the dead letters. Where that fails it stays unanswered and comes again.
+    async fn bury(&self, delivery: &Delivery, reason: &str) {
+        let buried = async {
+            self.bus.dead_letter(delivery, reason).await?;
+            delivery.reject().await
+        };
+        match buried.await {
+            Ok(()) => self.metrics.messages_failed_total.increment(1),
+            Err(error) => {
+                self.failed(&Report::from(error).context("a message that can never be stored waits"));
+            }
+        }
+    }
+
+    /// Where we are in the stream, however long it takes to learn; `None` when told to stop.
+    async fn locate(&mut self, token: &CancellationToken) -> Option<Position> {
+        let mut backoff = Backoff::new(self.retry);
+        loop {
+            let located = async {
+                // Ends with the connection, too: then the question below fails, and tells why.
+                drop(self.status.wait_for(|status| *status != Status::Disconnected).await);
+                self.status.mark_unchanged();
+                self.locator.locate(self.data_type).await
+            };
+            let error = tokio::select! {
+                () = token.cancelled() => return None,
+                located = located => match located {
+                    Ok(position) => {
+                        self.metrics.stream_epoch.set(f64::from(position.epoch));
+                        self.check.healthy();
+                        return Some(position);
+                    }
+                    Err(error) => error,
+                },
+            };
+            self.failed(&Report::from(error).context("failed to find the position in the stream"));
+            if timeout(backoff.next_delay(Duration::ZERO), token.cancelled()).await.is_ok() {
+                return None;
+            }
+        }
+    }
+
+    /// Whether the connection was lost since [`Lane::locate`]: then the broker may have forgotten acknowledgements.
+    fn connection_changed(&self) -> bool {
+        self.status.has_changed().unwrap_or(true)
+    }
+
+    fn hold(&self, batch: &[Delivery]) {
+        let bytes: usize = batch.iter().map(|delivery| delivery.payload.len()).sum();
+        self.metrics.batch_queue_size.set(batch.len() as f64);
+        self.metrics.batch_queue_bytes.set(bytes as f64);
+    }
+
+    fn failed(&self, error: &Report) {
+        let error = error.to_string();
+        tracing::warn!(data_type = %self.data_type, error, "lane is held up");
+        self.metrics.last_error_timestamp_seconds.set(now_seconds());
+        self.check.unhealthy(error);
+    }
+}
+
+/// Why a delivery is no message.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Subject(#[from] marketprism_core::SubjectError),
+    #[error(transparent)]
+    Payload(#[from] marketprism_core::DecodeError),
+}
+
+fn read(delivery: &Delivery) -> Result<Message<'_>, Unreadable> {
+    let subject = Subject::parse(&delivery.subject)?;
+    Ok(Message::decode(&subject, &delivery.payload)?)
+}
+
+/// Unix time in seconds, for gauges.
+pub(crate) fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn seconds_since(micros: i64) -> f64 {
+    let then = UNIX_EPOCH + Duration::from_micros(micros.unsigned_abs());
+    SystemTime::now().duration_since(then).unwrap_or_default().as_secs_f64()
+}
