@@ -76,15 +76,17 @@ struct AnyFrame<'a> {
 
 /// Tells what a text frame is.
 pub(super) fn read(text: &str) -> Result<Incoming<'_>, Rejected> {
-    let incoming = match split(text) {
-        Some((stream, data)) => Incoming::Event { stream: Cow::Borrowed(stream), data },
-        None => read_any(text)?,
-    };
-    match incoming {
-        Incoming::Event { stream, .. } if stream.strip_prefix('!') == Some(SERVER_SHUTDOWN) => {
-            Ok(Incoming::ServerShutdown)
-        }
-        other => Ok(other),
+    match split(text) {
+        Some((stream, data)) => Ok(event(Cow::Borrowed(stream), data)),
+        None => read_any(text),
+    }
+}
+
+fn event<'a>(stream: Cow<'a, str>, data: &'a str) -> Incoming<'a> {
+    if stream.strip_prefix('!') == Some(SERVER_SHUTDOWN) {
+        Incoming::ServerShutdown
+    } else {
+        Incoming::Event { stream, data }
     }
 }
 
@@ -103,7 +105,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 fn read_any(text: &str) -> Result<Incoming<'_>, Rejected> {
     let frame: AnyFrame<'_> = serde_json::from_str(text).map_err(|error| Rejected::decode(&error, text))?;
     if let (Some(stream), Some(data)) = (frame.stream, frame.data) {
-        return Ok(Incoming::Event { stream, data: data.get() });
+        return Ok(event(stream, data.get()));
     }
     if frame.e.as_deref() == Some(SERVER_SHUTDOWN) {
         return Ok(Incoming::ServerShutdown);
