@@ -15,7 +15,7 @@ mod process;
 mod tools;
 
 pub use clickhouse::ClickHouse;
-pub use nats::NatsServer;
+pub use nats::{NatsServer, nats_server_executable};
 pub use poll::poll_until;
 pub use process::Process;
 pub use tools::{binary, captures_dir, libchdb};

@@ -91,7 +91,7 @@ impl NatsServer {
         fs::write(&config, text).expect("the server's configuration");
         let log =
             fs::File::options().create(true).append(true).open(self.log_path()).expect("the server's log");
-        let child = Command::new(executable())
+        let child = Command::new(nats_server_executable())
             .arg("-c")
             .arg(&config)
             .stdin(Stdio::null())
@@ -155,8 +155,9 @@ fn port_of(text: &str) -> Option<u16> {
     ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
 }
 
-/// The provisioned server; a test without it fails with the command that fetches it.
-fn executable() -> PathBuf {
+/// The provisioned server's binary; a test without it fails with the command that fetches it.
+#[must_use]
+pub fn nats_server_executable() -> PathBuf {
     let provisioned = || {
         let cache = std::env::var_os("MARKETPRISM_CACHE").map(PathBuf::from).or_else(|| {
             let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use marketprism_testkit::NatsServer;
+use marketprism_testkit::{NatsServer, nats_server_executable};
 
 fn run(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_marketprism-broker-bootstrap"))
@@ -95,4 +95,16 @@ fn the_documented_configuration_is_the_default() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(check(&["--config", file]), check(&[]));
+}
+
+#[test]
+fn the_deployed_server_configuration_is_valid_and_has_room_for_the_streams() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/nats/nats-server.conf");
+    let output = Command::new(nats_server_executable()).args(["-t", "-c", file]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let configured = std::fs::read_to_string(file).unwrap();
+    let max_file =
+        configured.lines().find_map(|line| line.trim().strip_prefix("max_file: ")?.strip_suffix("GB"));
+    let needed: i64 = marketprism_core::topology::STREAMS.iter().map(|spec| spec.max_bytes).sum();
+    assert!(max_file.unwrap().parse::<i64>().unwrap() * 1_000_000_000 > needed);
 }
