@@ -89,6 +89,25 @@ impl Store {
         Ok(Summary { rows, sequences, checksum })
     }
 
+    /// When the oldest row beyond a sequence was written, µs since 1970; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn oldest_after(
+        &self,
+        data_type: DataType,
+        stream_epoch: u32,
+        after: u64,
+    ) -> Result<Option<i64>, StoreError> {
+        let table = table(data_type);
+        let question = format!(
+            "SELECT toUnixTimestamp64Micro(minOrNull(created_at)) FROM `{table}` \
+             WHERE stream_epoch = {stream_epoch} AND stream_seq > {after}"
+        );
+        let found = self.client.query_raw(&question).fetch_one::<Option<i64>>();
+        self.ask(&format!("find the oldest row of {table} that is not copied"), found).await
+    }
+
     /// The sequences a range holds, by day (days since 1970), each ascending.
     ///
     /// # Errors

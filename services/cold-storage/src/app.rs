@@ -1,0 +1,106 @@
+//! The wiring: both tiers, the broker, then the one loop.
+
+use std::time::Duration;
+
+use marketprism_bus::{Bus, Status};
+use marketprism_service::{CancellationToken, Check, Context, Report, Service};
+use marketprism_store::schema::Migrated;
+use marketprism_store::{SchemaMode, Store, StoreError, Tier};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config::Config;
+use crate::replicator::Replicator;
+use crate::verify::verify;
+
+/// Pause between two attempts to reach, or find prepared, what is not there yet.
+const WAIT_STEP: Duration = Duration::from_millis(500);
+/// How often the servers are asked whether they answer.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The flags of this service.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Flags {
+    /// Compare every range of the ledger with the cold tier, then exit: 1 if one differs. Copies nothing
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Connects, checks, and starts the copying.
+pub(crate) async fn start(config: Config, flags: Flags, service: Service) -> Result<(), Report> {
+    let deadline = Instant::now() + config.wait.get();
+    let cold = Store::new(config.cold.clone())?;
+    let mode = if flags.verify { SchemaMode::Check } else { config.schema };
+    ready(&cold, Tier::Cold, mode, deadline).await.context("failed to prepare the cold tier")?;
+    if flags.verify {
+        return verify(&cold).await;
+    }
+    let hot = Store::new(config.hot.clone())?;
+    // hot-storage makes its schema; it may be starting just now.
+    ready(&hot, Tier::Hot, SchemaMode::Check, deadline).await.context("failed to find the hot tier")?;
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let bus = Bus::connect_within(&config.nats, "cold-storage", patience).await?;
+
+    let health = service.health();
+    for (name, store) in [("hot_clickhouse", &hot), ("cold_clickhouse", &cold)] {
+        let (store, check) = (store.clone(), health.check(name));
+        service.source(format!("{name} check"), |token| watch_clickhouse(store, check, token));
+    }
+    let (watched, check) = (bus.clone(), health.check("nats"));
+    service.source("nats check", |token| watch_nats(watched, check, token));
+    let table_check = |data_type| health.check(format!("table {}", marketprism_store::table(data_type)));
+    let replicator = Replicator::new(bus, hot, cold, config.replication, table_check);
+    service.source("replication", |token| replicator.run(token));
+    Ok(())
+}
+
+/// Waits for a server to answer and for its schema to be there; refuses one that will not become right by waiting.
+async fn ready(store: &Store, tier: Tier, mode: SchemaMode, deadline: Instant) -> Result<Migrated, Report> {
+    loop {
+        let prepared = async {
+            store.server_version().await?;
+            store.migrate(tier, mode).await
+        };
+        let error = match prepared.await {
+            Ok(migrated) => return Ok(migrated),
+            Err(error) => error,
+        };
+        let may_come = error.is_transient() || matches!(error, StoreError::SchemaOlder { .. });
+        if !may_come || Instant::now() >= deadline {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            url = store.url(),
+            database = store.database(),
+            tier = tier.as_str(),
+            "not ready; trying again"
+        );
+        sleep(WAIT_STEP).await;
+    }
+}
+
+async fn watch_nats(bus: Bus, check: Check, token: CancellationToken) -> Result<(), Report> {
+    let mut status = bus.status();
+    loop {
+        match *status.borrow_and_update() {
+            Status::Connected => check.healthy(),
+            Status::Disconnected => check.unhealthy("the connection is lost; reconnecting"),
+            Status::Closed => check.unhealthy("the connection is closed"),
+        }
+        tokio::select! {
+            () = token.cancelled() => return Ok(()),
+            changed = status.changed() => if changed.is_err() { token.cancelled().await },
+        }
+    }
+}
+
+async fn watch_clickhouse(store: Store, check: Check, token: CancellationToken) -> Result<(), Report> {
+    loop {
+        match store.ping().await {
+            Ok(()) => check.healthy(),
+            Err(error) => check.unhealthy(Report::from(error).to_string()),
+        }
+        if timeout(PING_INTERVAL, token.cancelled()).await.is_ok() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Every metric of cold-storage. Names under `marketprism_cold_` are interface: alerts and dashboards use them.
+
+use metrics::{Counter, Gauge, Histogram};
+use metrics_derive::Metrics;
+
+/// The copying as a whole.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_cold")]
+pub(crate) struct ReplicationMetrics {
+    /// 1 while copying goes on.
+    pub(crate) replication_enabled: Gauge,
+    /// When a round last ended without an error, unix seconds.
+    pub(crate) last_success_timestamp_seconds: Gauge,
+    /// When a table last failed, unix seconds.
+    pub(crate) last_error_timestamp_seconds: Gauge,
+}
+
+/// One table; label `table`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_cold")]
+pub(crate) struct TableMetrics {
+    /// Ranges that were copied, compared and entered in the ledger.
+    pub(crate) success_windows_total: Counter,
+    /// Ranges, or the looking for them, that failed and are tried again.
+    pub(crate) failed_windows_total: Counter,
+    /// Ranges that are not the same in both tiers; nothing is entered until they are.
+    pub(crate) verification_failures_total: Counter,
+    /// Rows copied.
+    pub(crate) rows_copied_total: Counter,
+    /// How long a range took, from finding it to its entry in the ledger.
+    pub(crate) range_duration_seconds: Histogram,
+    /// Stream sequence up to which the table is in the cold tier, in the newest stream epoch.
+    pub(crate) watermark_sequence: Gauge,
+    /// How long the oldest row that is not copied has been in the hot tier; 0 when all are.
+    pub(crate) replication_lag_seconds: Gauge,
+    /// The same in whole minutes.
+    pub(crate) replication_lag_minutes: Gauge,
+}
