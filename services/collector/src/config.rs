@@ -66,7 +66,7 @@ pub(crate) struct OrderBookConfig {
 
 impl Default for Config {
     fn default() -> Self {
-        let exchanges = ["binance_spot", "binance_perpetual"];
+        let exchanges = ["binance_spot", "binance_usdm"];
         Self {
             logging: LoggingConfig::default(),
             admin: AdminConfig::at_ports(8087, 9092),

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn usdm_streams_take_their_own_paths() {
-        let integration = registry::find("binance_perpetual").unwrap();
+        let integration = registry::find("binance_usdm").unwrap();
         let paths = |trade_stream: Option<&str>| -> Vec<_> {
             let trade_stream = trade_stream.map(str::to_owned);
             let config = ExchangeConfig { trade_stream, ..ExchangeConfig::default() };

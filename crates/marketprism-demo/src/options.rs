@@ -1,0 +1,148 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::capture::{self, Nature};
+use crate::failure::Failure;
+
+/// Runs exchange (simulated, replayed or real) → collector → NATS JetStream → ClickHouse hot → ClickHouse cold, shows what
+/// flows, and reconciles at the end. Exit code 0 only if nothing was lost, duplicated or changed.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/demo.sh", version)]
+pub(crate) struct Options {
+    /// Stop by itself after this long, such as 60s or 10m; without it, Ctrl-C stops
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// Messages a second the simulated exchange sends
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) rate: u64,
+    /// Symbols of each market
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub(crate) symbols: u16,
+    /// Seed of the simulated market: the same seed gives the same trades and books
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Collect from the real exchanges in place of the simulator
+    #[arg(long, conflicts_with_all = ["replay", "rate", "symbols", "seed"])]
+    pub(crate) live: bool,
+    /// Serve these captures as if they were the exchange, each continuing the one before
+    #[arg(long, value_name = "PATH", num_args = 1.., requires = "format", conflicts_with_all = ["rate", "symbols", "seed"])]
+    pub(crate) replay: Vec<PathBuf>,
+    /// How the captures are written
+    #[arg(long, requires = "replay")]
+    pub(crate) format: Option<Format>,
+    /// The market the captures are of; found out from their frames when absent
+    #[arg(long, requires = "replay")]
+    pub(crate) market: Option<Market>,
+    /// Pace of the replay: 1x as recorded, 20x, max
+    #[arg(long, requires = "replay", default_value = "1x")]
+    pub(crate) speed: String,
+    /// How often changed order books are published; 0s at every update (the default for replays)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) publish_interval: Option<Duration>,
+    /// Restart these services by SIGTERM once each, spread over the run: collector, hot-storage, cold-storage
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',', requires = "run_for")]
+    pub(crate) restart: Vec<Restartable>,
+    /// Which ports to use: the documented ones, or free ones
+    #[arg(long, value_enum, default_value_t = Ports::Standard)]
+    pub(crate) ports: Ports,
+    /// Folder of data, logs and configuration; emptied at start. One demo at a time uses it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print the result as one JSON object on the last line
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[arg(long, hide = true, env = "MARKETPRISM_CACHE")]
+    pub(crate) cache: Option<PathBuf>,
+    #[arg(long, hide = true, env = "XDG_CACHE_HOME")]
+    pub(crate) cache_home: Option<PathBuf>,
+    #[arg(long, hide = true, env = "HOME")]
+    pub(crate) home: Option<PathBuf>,
+    #[arg(long, hide = true, env = "MARKETPRISM_NATS_SERVER")]
+    pub(crate) nats_server: Option<PathBuf>,
+    #[arg(long, hide = true, env = "LIBCHDB")]
+    pub(crate) libchdb: Option<PathBuf>,
+}
+
+/// How a capture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// hftbacktest's collector
+    Hbt,
+    /// cryptofeed's text files
+    Cryptofeed,
+}
+
+/// A market of the simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Market {
+    /// Binance spot
+    Spot,
+    /// Binance USDⓈ-M
+    Perpetual,
+}
+
+impl Format {
+    /// The simulator's word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Hbt => "hbt",
+            Self::Cryptofeed => "cryptofeed",
+        }
+    }
+}
+
+impl Market {
+    /// The market type on the wire.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Spot => "spot",
+            Self::Perpetual => "perpetual",
+        }
+    }
+}
+
+/// A service that can be restarted during the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Restartable {
+    /// The collector
+    Collector,
+    /// The hot-storage service
+    HotStorage,
+    /// The cold-storage service
+    ColdStorage,
+}
+
+/// Which ports to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ports {
+    /// The documented ones, so that the manual's commands work
+    Standard,
+    /// Any free ones
+    Free,
+}
+
+impl Options {
+    /// Where downloaded servers and the demo's own folder are.
+    pub(crate) fn cache_folder(&self) -> PathBuf {
+        let home = || self.home.clone().unwrap_or_default().join(".cache");
+        let base = || self.cache_home.clone().unwrap_or_else(home).join("marketprism");
+        self.cache.clone().unwrap_or_else(base)
+    }
+
+    /// What the replayed captures are of; `None` without a replay.
+    pub(crate) fn nature(&self) -> Result<Option<Nature>, Failure> {
+        let (Some(first), Some(format)) = (self.replay.first(), self.format) else { return Ok(None) };
+        let found = capture::look(first, format)?;
+        Ok(Some(Nature { market: self.market.unwrap_or(found.market), ..found }))
+    }
+
+    /// The interval at which the collector publishes books.
+    pub(crate) fn book_publish_interval(&self) -> Duration {
+        let default = if self.replay.is_empty() { Duration::from_millis(250) } else { Duration::ZERO };
+        self.publish_interval.unwrap_or(default)
+    }
+}

@@ -1,0 +1,151 @@
+//! The ports of every server: the documented ones, each checked before anything starts, or free ones.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+
+use crate::failure::{Failure, io};
+use crate::options::Ports as Choice;
+
+/// Every port the demo listens on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) nats: u16,
+    pub(crate) simulator: u16,
+    pub(crate) clickhouse_hot: u16,
+    pub(crate) clickhouse_cold: u16,
+    /// Health and metrics of each service.
+    pub(crate) simulator_admin: [u16; 2],
+    pub(crate) clickhouse_hot_admin: [u16; 2],
+    pub(crate) clickhouse_cold_admin: [u16; 2],
+    pub(crate) collector_admin: [u16; 2],
+    pub(crate) hot_storage_admin: [u16; 2],
+    pub(crate) cold_storage_admin: [u16; 2],
+}
+
+const STANDARD: Ports = Ports {
+    nats: 4222,
+    simulator: 9443,
+    clickhouse_hot: 8123,
+    clickhouse_cold: 8124,
+    simulator_admin: [8090, 9099],
+    clickhouse_hot_admin: [18123, 19123],
+    clickhouse_cold_admin: [18124, 19124],
+    collector_admin: [8087, 9092],
+    hot_storage_admin: [8085, 9094],
+    cold_storage_admin: [8086, 9095],
+};
+
+impl Ports {
+    /// The ports to use, all of them free at this moment.
+    pub(crate) fn choose(choice: Choice) -> Result<Self, Failure> {
+        match choice {
+            Choice::Standard => {
+                for (port, purpose) in STANDARD.list() {
+                    check(port, purpose)?;
+                }
+                Ok(STANDARD)
+            }
+            Choice::Free => free(),
+        }
+    }
+
+    fn list(self) -> Vec<(u16, &'static str)> {
+        let mut list = vec![
+            (self.nats, "nats-server"),
+            (self.simulator, "the exchange simulator"),
+            (self.clickhouse_hot, "ClickHouse hot"),
+            (self.clickhouse_cold, "ClickHouse cold"),
+        ];
+        for (ports, purpose) in [
+            (self.simulator_admin, "the simulator's health and metrics"),
+            (self.clickhouse_hot_admin, "ClickHouse hot's health and metrics"),
+            (self.clickhouse_cold_admin, "ClickHouse cold's health and metrics"),
+            (self.collector_admin, "the collector's health and metrics"),
+            (self.hot_storage_admin, "hot-storage's health and metrics"),
+            (self.cold_storage_admin, "cold-storage's health and metrics"),
+        ] {
+            list.extend(ports.map(|port| (port, purpose)));
+        }
+        list
+    }
+}
+
+fn check(port: u16, purpose: &'static str) -> Result<(), Failure> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::PortTaken { port, purpose, by: owner(port).unwrap_or_default() }),
+    }
+}
+
+/// Sixteen ports the system gives; they are released again, so another program may in theory be quicker.
+fn free() -> Result<Ports, Failure> {
+    let mut held = Vec::new();
+    let mut next = || -> Result<u16, Failure> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("find a free port"))?;
+        let port = listener.local_addr().map_err(io("find a free port"))?.port();
+        held.push(listener);
+        Ok(port)
+    };
+    Ok(Ports {
+        nats: next()?,
+        simulator: next()?,
+        clickhouse_hot: next()?,
+        clickhouse_cold: next()?,
+        simulator_admin: [next()?, next()?],
+        clickhouse_hot_admin: [next()?, next()?],
+        clickhouse_cold_admin: [next()?, next()?],
+        collector_admin: [next()?, next()?],
+        hot_storage_admin: [next()?, next()?],
+        cold_storage_admin: [next()?, next()?],
+    })
+}
+
+/// Who listens on a port, as far as this user may see.
+fn owner(port: u16) -> Option<String> {
+    let inode = listening_inode(port)?;
+    let wanted = format!("socket:[{inode}]");
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        // Beside the numbers there are names such as `self`.
+        if process.file_name().to_string_lossy().parse::<u32>().is_err() {
+            continue;
+        }
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+        let has_it = descriptors.flatten().any(|descriptor| {
+            fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str())
+        });
+        if has_it {
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!(" by {} (process {})", name.trim(), process.file_name().to_string_lossy()));
+        }
+    }
+    None
+}
+
+fn listening_inode(port: u16) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let wanted = format!(":{port:04X}");
+    ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
+        let table = fs::read_to_string(table).ok()?;
+        table.lines().find_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (local, state) = (fields.nth(1)?, fields.nth(1)?);
+            (local.ends_with(&wanted) && state == LISTEN).then(|| fields.nth(5).map(str::to_owned))?
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_its_owner() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let error = check(port, "ClickHouse hot").unwrap_err().to_string();
+        assert!(error.contains(&format!("port {port} for ClickHouse hot is taken by")), "{error}");
+        assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
+        drop(listener);
+        check(port, "ClickHouse hot").unwrap();
+    }
+}

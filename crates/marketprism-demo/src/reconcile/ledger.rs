@@ -1,0 +1,101 @@
+//! Reads the simulator's ledger.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::books::{Books, Touch};
+use super::trades::{Content, Identity, Trades};
+use crate::failure::{Failure, io};
+
+/// Everything that was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) trades: Trades,
+    pub(crate) books: Books,
+}
+
+/// One line; which fields it has depends on `data_type`.
+#[derive(Debug, Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    data_type: Cow<'a, str>,
+    #[serde(borrow)]
+    exchange: Cow<'a, str>,
+    #[serde(borrow)]
+    market_type: Cow<'a, str>,
+    #[serde(borrow)]
+    instrument_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    trade_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    price: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    quantity: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    side: Option<Cow<'a, str>>,
+    #[serde(default)]
+    aggregated: bool,
+    #[serde(default)]
+    ts_event_us: Option<i64>,
+    #[serde(default)]
+    last_update_id: Option<u64>,
+    #[serde(default)]
+    update_id: Option<u64>,
+    #[serde(default)]
+    best_bid: Option<(String, String)>,
+    #[serde(default)]
+    best_ask: Option<(String, String)>,
+}
+
+pub(super) fn read(path: &Path) -> Result<Sent, Failure> {
+    let file = File::open(path).map_err(io(format!("open the ledger {}", path.display())))?;
+    let mut sent = Sent::default();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let text = line.map_err(io("read the ledger"))?;
+        enter(&mut sent, &text).ok_or_else(|| {
+            Failure::Usage(format!("line {} of the ledger cannot be read: {text}", number + 1))
+        })?;
+    }
+    Ok(sent)
+}
+
+fn enter(sent: &mut Sent, text: &str) -> Option<()> {
+    let line: Line<'_> = serde_json::from_str(text).ok()?;
+    let touch = || {
+        let (bid, ask) = (line.best_bid.as_ref()?, line.best_ask.as_ref()?);
+        Touch::of([&bid.0, &bid.1, &ask.0, &ask.1])
+    };
+    match line.data_type.as_ref() {
+        "trade" => {
+            let trade_id = line.trade_id?;
+            let identity = Identity {
+                exchange: &line.exchange,
+                market_type: &line.market_type,
+                instrument_id: &line.instrument_id,
+                aggregated: line.aggregated,
+                trade_id: &trade_id,
+            };
+            let content = Content::of(&line.price?, &line.quantity?, &line.side?, line.ts_event_us?)?;
+            sent.trades.sent(identity, content)
+        }
+        "orderbook" => {
+            let book = sent.books.entry(&line.exchange, &line.market_type, &line.instrument_id);
+            book.updates += 1;
+            if let Some(touch) = touch() {
+                book.touches.insert(line.last_update_id?, touch);
+            }
+            Some(())
+        }
+        "best_bid_ask" => {
+            let touch = touch()?;
+            let book = sent.books.entry(&line.exchange, &line.market_type, &line.instrument_id);
+            book.touches.insert(line.update_id?, touch);
+            Some(())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,64 @@
+//! The result: a table for people, one JSON object for programs.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use serde_json::{Map, Value, json};
+
+use crate::live::{grouped, place};
+use crate::reconcile::{Account, Verdict};
+
+const COUNTS: [&str; 8] =
+    ["sent", "hot", "cold", "lost", "duplicated", "different", "compared", "backfilled"];
+
+/// The table, and what it means.
+pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["data type", "exchange"].into_iter().chain(COUNTS));
+    for (key, account) in &verdict.accounts {
+        let mut cells = vec![key.data_type.clone(), place(key)];
+        cells.extend(counts(account).map(grouped));
+        table.add_row(cells);
+    }
+    for column in 2..2 + COUNTS.len() {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text = format!("{table}\n");
+    text.push_str("orderbook: the exchange's updates contained in the stored books; backfilled: trades made while nobody was connected\n");
+    for gap in &verdict.gaps {
+        let filled = grouped(gap.filled);
+        text.push_str(&format!(
+            "gaps declared: {} of {} ({}), {filled} messages recovered\n",
+            gap.gaps, gap.data_type, gap.reason
+        ));
+    }
+    text.push_str(match (verdict.is_clean(), verdict.proven, live) {
+        (true, _, true) => "stored in both tiers alike; what a real exchange sent only it knows, so gaps are what tells of losses\n",
+        (true, _, false) => "every message that the exchange sent is stored exactly once, in both tiers, unchanged\n",
+        (false, false, _) => "nothing was sent: nothing is proven\n",
+        (false, true, _) => "NOT every message is stored exactly once\n",
+    });
+    text
+}
+
+fn counts(account: &Account) -> [u64; 8] {
+    let Account { sent, hot, cold, lost, duplicated, different, compared, backfilled, .. } = *account;
+    [sent, hot, cold, lost, duplicated, different, compared, backfilled]
+}
+
+/// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"clean":true}`
+pub(crate) fn json(verdict: &Verdict) -> Value {
+    let mut data_types: Map<String, Value> = Map::new();
+    let mut totals = Account::default();
+    let mut sums: std::collections::BTreeMap<&str, Account> = std::collections::BTreeMap::new();
+    for (key, account) in &verdict.accounts {
+        sums.entry(&key.data_type).or_default().add(account);
+        totals.add(account);
+    }
+    for (data_type, account) in sums {
+        data_types.insert(data_type.to_owned(), json!(account));
+    }
+    json!({ "data_types": data_types, "totals": totals, "gaps": verdict.gaps, "clean": verdict.is_clean() })
+}

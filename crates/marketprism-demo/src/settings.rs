@@ -1,0 +1,116 @@
+//! The configuration of each process of the demo: what differs from its defaults, and nothing else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::ports::Ports;
+
+/// What the collector is to collect.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Subscription {
+    /// Canonical symbols of Binance spot.
+    pub(crate) spot: Vec<String>,
+    /// Canonical symbols of Binance USDⓈ-M.
+    pub(crate) perpetual: Vec<String>,
+    /// `trade` or `aggTrade`, where the exchange's default is not what is served.
+    pub(crate) trade_stream: Option<&'static str>,
+}
+
+/// Everything JetStream is told: durable within a second of power loss, loopback only.
+pub(crate) fn nats(ports: &Ports, store: &Path) -> String {
+    format!(
+        "listen: 127.0.0.1:{}\nserver_name: marketprism-demo\n\
+         jetstream {{ store_dir: {:?}, max_mem: 256M, max_file: 50G, sync_interval: \"1s\" }}\n",
+        ports.nats,
+        store.display().to_string(),
+    )
+}
+
+pub(crate) fn clickhouse(listen: u16, admin: [u16; 2], path: &Path, library: &Path) -> Value {
+    json!({
+        "listen": address(listen),
+        "path": path,
+        "library": library,
+        // Two engines share the machine with everything else.
+        "engine": { "memory_bytes_max": 3_u64 << 30 },
+        "admin": admin_section(admin),
+    })
+}
+
+pub(crate) fn simulator(ports: &Ports, ledger: &Path) -> Value {
+    json!({
+        "listen": address(ports.simulator),
+        "ledger": ledger,
+        "admin": admin_section(ports.simulator_admin),
+    })
+}
+
+pub(crate) fn broker_bootstrap(ports: &Ports) -> Value {
+    json!({ "nats": nats_section(ports) })
+}
+
+pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, interval: Duration) -> Value {
+    let exchange = |symbols: &[String], base: &str| {
+        let mut exchange = json!({
+            "enabled": !symbols.is_empty(),
+            "orderbook": { "publish_interval": humantime::format_duration(interval).to_string() },
+            "trade_stream": subscription.trade_stream,
+        });
+        if !symbols.is_empty() {
+            merge(&mut exchange, "symbols", json!(symbols));
+        }
+        if !live {
+            merge(&mut exchange, "ws_url", json!(format!("ws://{base}")));
+            merge(&mut exchange, "rest_url", json!(format!("http://{base}")));
+        }
+        exchange
+    };
+    let base = address(ports.simulator);
+    json!({
+        "nats": nats_section(ports),
+        "admin": admin_section(ports.collector_admin),
+        // A restarted simulator or collector should find the other at once in a demo of a minute.
+        "reconnect": { "first": "100ms", "max": "2s" },
+        "exchanges": {
+            "binance_spot": exchange(&subscription.spot, &base),
+            "binance_usdm": exchange(&subscription.perpetual, &base),
+        },
+    })
+}
+
+pub(crate) fn hot_storage(ports: &Ports) -> Value {
+    json!({
+        "nats": nats_section(ports),
+        "admin": admin_section(ports.hot_storage_admin),
+        "clickhouse": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
+    })
+}
+
+pub(crate) fn cold_storage(ports: &Ports) -> Value {
+    json!({
+        "nats": nats_section(ports),
+        "admin": admin_section(ports.cold_storage_admin),
+        "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
+        "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },
+    })
+}
+
+fn merge(object: &mut Value, key: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+fn nats_section(ports: &Ports) -> Value {
+    json!({ "url": format!("nats://{}", address(ports.nats)) })
+}
+
+fn admin_section([health, metrics]: [u16; 2]) -> Value {
+    json!({ "health_listen": address(health), "metrics_listen": address(metrics) })
+}
+
+pub(crate) fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
