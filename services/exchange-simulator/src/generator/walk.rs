@@ -1,0 +1,249 @@
+//! One instrument's life: its book, its ids, its next event. Knows no clock and no socket: equal seeds give
+//! equal ids, prices and sizes, whatever the time is.
+
+use std::sync::Arc;
+
+use super::book::{Book, Level};
+use super::shape::Dice;
+use crate::event::{AggregateTrade, Diff, Fill, Origin, PriceLevel, Snapshot, Touch, Trade};
+use crate::instrument::{Instrument, MarketType};
+use crate::units::decimal;
+
+/// Share of events that are fills; the others are diffs. Captures of busy symbols are near it.
+const FILL_PERCENT: u64 = 40;
+/// Share of USDⓈ-M fills followed by a zero-price placeholder.
+const PLACEHOLDER_PERCENT: u64 = 1;
+
+/// The next event of an instrument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Fill(Fill),
+    Diff(Diff),
+}
+
+/// The state behind one instrument's streams.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    instrument: Arc<Instrument>,
+    dice: Dice,
+    book: Book,
+    touch: (Level, Level),
+    last_update_id: u64,
+    last_trade_id: u64,
+    last_aggregate_id: u64,
+    last_time_ms: i64,
+}
+
+impl Walk {
+    /// A fresh instrument; `stream` keeps its dice apart from every other instrument's.
+    pub(crate) fn new(instrument: Arc<Instrument>, seed: u64, stream: u64) -> Self {
+        let mut dice = Dice::new(seed, stream);
+        let book = Book::new(instrument.start_ticks, instrument.usual_steps, &mut dice);
+        Self {
+            touch: touch_of(&book),
+            last_update_id: 10_000_000_000 + dice.below(40_000_000_000),
+            last_trade_id: 1_000_000_000 + dice.below(5_000_000_000),
+            last_aggregate_id: 500_000_000 + dice.below(3_000_000_000),
+            last_time_ms: 0,
+            instrument,
+            dice,
+            book,
+        }
+    }
+
+    /// The next event, stamped with `now_ms`.
+    pub(crate) fn step(&mut self, now_ms: i64) -> Event {
+        self.last_time_ms = now_ms;
+        if self.dice.percent(FILL_PERCENT) {
+            Event::Fill(self.fill(now_ms))
+        } else {
+            Event::Diff(self.diff(now_ms))
+        }
+    }
+
+    /// One taker order against the touch, met by one to four makers.
+    fn fill(&mut self, time_ms: i64) -> Fill {
+        let buyer_is_maker = self.dice.percent(50);
+        let (bid, ask) = self.touch;
+        let (ticks, available_steps) = if buyer_is_maker { bid } else { ask };
+        let makers = match self.dice.below(10) {
+            0..6 => 1,
+            6..8 => 2,
+            8 => 3,
+            _ => 4,
+        };
+        let price = decimal(self.instrument.price_units(ticks), self.instrument.price_decimals);
+        let first_trade_id = self.last_trade_id + 1;
+        let mut total_steps = 0;
+        let mut trades = Vec::with_capacity(4);
+        for _ in 0..makers {
+            let steps = 1 + self.dice.below_signed(available_steps / 4);
+            total_steps += steps;
+            self.last_trade_id += 1;
+            trades.push(Trade {
+                id: self.last_trade_id,
+                price: price.clone(),
+                quantity: self.quantity(steps),
+                buyer_is_maker,
+                time_ms,
+                origin: Origin::Market,
+            });
+        }
+        self.last_aggregate_id += 1;
+        let aggregate = AggregateTrade {
+            id: self.last_aggregate_id,
+            first_trade_id,
+            last_trade_id: self.last_trade_id,
+            price,
+            quantity: self.quantity(total_steps),
+            buyer_is_maker,
+            time_ms,
+        };
+        Fill { trades, aggregate, placeholder: self.placeholder(time_ms) }
+    }
+
+    fn placeholder(&mut self, time_ms: i64) -> Option<Trade> {
+        let due =
+            self.instrument.market_type == MarketType::Perpetual && self.dice.percent(PLACEHOLDER_PERCENT);
+        due.then(|| {
+            self.last_trade_id += 1;
+            Trade {
+                id: self.last_trade_id,
+                price: "0".into(),
+                quantity: "0".into(),
+                buyer_is_maker: true,
+                time_ms,
+                origin: Origin::Placeholder,
+            }
+        })
+    }
+
+    /// Spot ids are dense (`U` = previous `u` + 1); USDⓈ-M shares its counter with other symbols, so they
+    /// are sparse and chained by `pu`.
+    fn diff(&mut self, time_ms: i64) -> Diff {
+        let changes = self.book.step(&mut self.dice);
+        let levels = u64::try_from(changes.bids.len() + changes.asks.len()).unwrap_or(0);
+        let previous_update_id = self.last_update_id;
+        let (skipped, spread) = match self.instrument.market_type {
+            MarketType::Spot => (0, levels.max(1) - 1 + self.dice.below(10)),
+            MarketType::Perpetual => (self.dice.below(500), levels * self.dice.below(100)),
+        };
+        let first_update_id = previous_update_id + 1 + skipped;
+        self.last_update_id = first_update_id + spread;
+        let touch = touch_of(&self.book);
+        let touch_moved = touch != self.touch;
+        self.touch = touch;
+        Diff {
+            first_update_id,
+            last_update_id: self.last_update_id,
+            previous_update_id,
+            bids: changes.bids.iter().rev().map(|&level| self.level(level)).collect(),
+            asks: changes.asks.iter().map(|&level| self.level(level)).collect(),
+            touch: Touch { best_bid: self.level(touch.0), best_ask: self.level(touch.1) },
+            touch_moved,
+            time_ms,
+        }
+    }
+
+    /// The book as REST shows it: `limit` levels a side.
+    pub(crate) fn snapshot(&self, limit: usize) -> Snapshot {
+        Snapshot {
+            last_update_id: self.last_update_id,
+            time_ms: self.last_time_ms,
+            bids: self.book.bids(limit).into_iter().map(|level| self.level(level)).collect(),
+            asks: self.book.asks(limit).into_iter().map(|level| self.level(level)).collect(),
+        }
+    }
+
+    fn quantity(&self, steps: i64) -> compact_str::CompactString {
+        decimal(self.instrument.quantity_units(steps), self.instrument.quantity_decimals)
+    }
+
+    fn level(&self, (ticks, steps): Level) -> PriceLevel {
+        (decimal(self.instrument.price_units(ticks), self.instrument.price_decimals), self.quantity(steps))
+    }
+}
+
+/// The book keeps both sides filled (its own test proves it); an impossible empty side shows as zero.
+fn touch_of(book: &Book) -> (Level, Level) {
+    (book.best_bid().unwrap_or_default(), book.best_ask().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, Walk};
+    use crate::instrument::{MarketType, built_in};
+    use std::sync::Arc;
+
+    fn walk(market_type: MarketType, seed: u64) -> Walk {
+        Walk::new(Arc::new(built_in(market_type, 1).remove(0)), seed, 7)
+    }
+
+    #[test]
+    fn ids_are_chained_as_each_market_chains_them() {
+        for market_type in [MarketType::Spot, MarketType::Perpetual] {
+            let mut walk = walk(market_type, 42);
+            let (mut update, mut trade, mut aggregate) =
+                (walk.last_update_id, walk.last_trade_id, walk.last_aggregate_id);
+            let (mut sparse, mut placeholders) = (0, 0);
+            for _ in 0..100_000 {
+                match walk.step(0) {
+                    Event::Diff(diff) => {
+                        assert_eq!(diff.previous_update_id, update);
+                        assert!(diff.first_update_id <= diff.last_update_id);
+                        if market_type == MarketType::Spot {
+                            assert_eq!(diff.first_update_id, update + 1);
+                        }
+                        sparse += u32::from(diff.first_update_id > update + 1);
+                        update = diff.last_update_id;
+                    }
+                    Event::Fill(fill) => {
+                        assert_eq!(fill.aggregate.id, aggregate + 1);
+                        aggregate += 1;
+                        assert_eq!(fill.aggregate.first_trade_id, trade + 1);
+                        for print in &fill.trades {
+                            assert_eq!(print.id, trade + 1);
+                            trade += 1;
+                            assert_eq!(print.price, fill.aggregate.price);
+                        }
+                        assert_eq!(fill.aggregate.last_trade_id, trade);
+                        if let Some(placeholder) = fill.placeholder {
+                            assert_eq!(placeholder.id, trade + 1);
+                            trade += 1;
+                            placeholders += 1;
+                        }
+                    }
+                }
+            }
+            assert_eq!(sparse > 0, market_type == MarketType::Perpetual);
+            assert_eq!(placeholders > 0, market_type == MarketType::Perpetual);
+        }
+    }
+
+    #[test]
+    fn a_seed_is_a_market_whatever_the_time() {
+        let events = |seed, clock: fn(i64) -> i64| -> Vec<Event> {
+            let mut walk = walk(MarketType::Spot, seed);
+            (0..2_000)
+                .map(|i| {
+                    walk.step(clock(i));
+                    walk.step(0)
+                })
+                .collect()
+        };
+        assert_eq!(events(1, |i| i), events(1, |i| i * 77));
+        assert_ne!(events(1, |i| i), events(2, |i| i));
+    }
+
+    #[test]
+    fn trades_print_at_the_touch() {
+        let mut walk = walk(MarketType::Perpetual, 3);
+        for _ in 0..10_000 {
+            let touch = walk.snapshot(1);
+            if let Event::Fill(fill) = walk.step(0) {
+                let side = if fill.aggregate.buyer_is_maker { &touch.bids[0] } else { &touch.asks[0] };
+                assert_eq!(fill.aggregate.price, side.0);
+            }
+        }
+    }
+}

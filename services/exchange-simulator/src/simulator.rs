@@ -1,0 +1,156 @@
+//! The simulator as a whole: bound to its port, then run until told to end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::SimulatorConfig;
+use crate::exchange::{Exchange, Source};
+use crate::generator::Market;
+use crate::instrument::built_in;
+use crate::ledger::Ledger;
+use crate::replay::{Replay, ReplayError};
+use crate::server::{Sockets, router};
+use crate::streams::Catalogue;
+use crate::{pace, replay};
+
+/// How long open sockets and requests may take to end at shutdown.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What can go wrong before or while serving.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// The port is taken or not ours to take.
+    #[error("failed to listen on {address} (key listen)")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The ledger file.
+    #[error("failed to open {path} (key ledger)")]
+    Ledger {
+        /// The file asked for.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The server ended with an error.
+    #[error("failed to serve")]
+    Serve(#[source] io::Error),
+    /// The ledger misses lines: what was sent is no longer known.
+    #[error("{0}")]
+    LedgerIncomplete(String),
+    /// The captures.
+    #[error("failed to replay")]
+    Replay(#[from] ReplayError),
+}
+
+/// A simulator that is bound but does not run yet.
+#[derive(Debug)]
+pub struct Simulator {
+    listener: TcpListener,
+    address: SocketAddr,
+    exchange: Arc<Exchange>,
+    rate: u64,
+    replay: Option<Replay>,
+}
+
+impl Simulator {
+    /// Opens the captures and the ledger and takes the port.
+    ///
+    /// # Errors
+    /// When any of the three fails; the error names the key.
+    pub async fn bind(config: &SimulatorConfig) -> Result<Self, SimulatorError> {
+        let replay = if config.replay.paths.is_empty() { None } else { Some(Replay::scan(&config.replay)?) };
+        let instruments = match &replay {
+            Some(replay) => replay.instruments(),
+            None => config.markets.iter().flat_map(|&market| built_in(market, config.symbols)).collect(),
+        };
+        let catalogue = Arc::new(Catalogue::new(instruments));
+        let ledger = Ledger::open(Arc::clone(&catalogue), config.ledger.as_deref()).map_err(|source| {
+            SimulatorError::Ledger { path: config.ledger.clone().unwrap_or_default(), source }
+        })?;
+        let source = match &replay {
+            Some(replay) => Source::Replay(replay.gate()),
+            None => Source::Synthetic {
+                market: Box::new(Market::new(catalogue.all(), config.seed)),
+                seed: config.seed,
+            },
+        };
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
+        let exchange = Exchange::new(
+            catalogue,
+            Arc::new(ledger),
+            source,
+            config.limits.clone(),
+            config.history_trades_max,
+        );
+        Ok(Self { listener, address, exchange: Arc::new(exchange), rate: config.rate, replay })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then closes every connection properly and flushes the ledger.
+    ///
+    /// # Errors
+    /// When serving fails or the ledger could not be written.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), SimulatorError> {
+        let Self { listener, exchange, rate, replay, .. } = self;
+        let sockets = Sockets { shutdown: shutdown.child_token(), ..Sockets::default() };
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "failed to set TCP_NODELAY");
+            }
+        });
+        let serve = axum::serve(listener, router(Arc::clone(&exchange), &sockets))
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+            .into_future();
+        let events = async {
+            let making = async {
+                match (&exchange.source, replay) {
+                    (Source::Synthetic { market, .. }, _) => pace::run(&exchange, market, rate).await,
+                    (Source::Replay(gate), Some(replay)) => replay::run(&exchange, gate, replay).await?,
+                    (Source::Replay(_), None) => {}
+                }
+                // A replay that is through leaves the server up: clients still ask for books and status.
+                std::future::pending().await
+            };
+            tokio::select! {
+                made = making => made,
+                () = shutdown.cancelled() => Ok::<(), ReplayError>(()),
+            }
+        };
+        tokio::pin!(serve);
+        tokio::select! {
+            served = &mut serve => served.map_err(SimulatorError::Serve)?,
+            made = events => {
+                made?;
+                // No more events: let sockets say goodbye, then requests end.
+                sockets.tracker.close();
+                drop(timeout(END_TIMEOUT, sockets.tracker.wait()).await);
+                if let Ok(served) = timeout(END_TIMEOUT, serve).await {
+                    served.map_err(SimulatorError::Serve)?;
+                }
+            }
+        }
+        exchange.ledger.flush().map_err(SimulatorError::LedgerIncomplete)
+    }
+}

@@ -1,0 +1,11 @@
+//! The simulator as its clients see it: a real WebSocket client and a real HTTP client on a free port.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod captures;
+mod client;
+mod config;
+mod control;
+mod limits;
+mod replay;
+mod rest;
+mod streams;
