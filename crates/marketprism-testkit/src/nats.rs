@@ -3,25 +3,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::process::Process;
+use crate::tools::provisioned;
 
 /// A loaded 2-core machine starts it in well under a second; this only bounds a server that never comes up.
 const START_DEADLINE: Duration = Duration::from_secs(20);
-/// A server with a large store flushes it before it leaves.
-const STOP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running nats-server. Dropping it stops it.
 #[derive(Debug)]
 pub struct NatsServer {
+    /// First, so that it has ended, and its log was printed, before its folder goes.
+    process: Option<Process>,
     dir: PathBuf,
     _temporary: Option<tempfile::TempDir>,
     extra: String,
     port: u16,
-    child: Option<Child>,
 }
 
 impl NatsServer {
@@ -47,7 +46,7 @@ impl NatsServer {
     }
 
     fn launch(dir: PathBuf, temporary: Option<tempfile::TempDir>, extra: &str) -> Self {
-        let mut server = Self { dir, _temporary: temporary, extra: extra.to_owned(), port: 0, child: None };
+        let mut server = Self { dir, _temporary: temporary, extra: extra.to_owned(), port: 0, process: None };
         server.restart();
         server
     }
@@ -61,22 +60,26 @@ impl NatsServer {
     /// Its process id, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.as_ref().map(Process::pid)
     }
 
     /// Ends it with SIGTERM, as an operator would, and waits for it.
     pub fn stop(&mut self) {
-        self.end(Signal::SIGTERM);
+        if let Some(mut process) = self.process.take() {
+            process.stop();
+        }
     }
 
     /// Ends it with SIGKILL, as the kernel would, and waits for it.
     pub fn kill(&mut self) {
-        self.end(Signal::SIGKILL);
+        if let Some(mut process) = self.process.take() {
+            process.kill();
+        }
     }
 
     /// Starts it again, after [`NatsServer::stop`] or [`NatsServer::kill`], on the same port and files.
     pub fn restart(&mut self) {
-        assert!(self.child.is_none(), "nats-server is still running: stop or kill it first");
+        assert!(self.process.is_none(), "nats-server is still running: stop or kill it first");
         let ports = self.dir.join("ports");
         fs::create_dir_all(&ports).expect("the server's directory");
         let config = self.dir.join("nats-server.conf");
@@ -89,31 +92,13 @@ impl NatsServer {
              jetstream {{ store_dir: {store:?}, max_mem: 64M, max_file: 256G, sync_interval: \"1s\" }}\n{extra}\n"
         );
         fs::write(&config, text).expect("the server's configuration");
-        let log =
-            fs::File::options().create(true).append(true).open(self.log_path()).expect("the server's log");
-        let child = Command::new(nats_server_executable())
-            .arg("-c")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the server's log"))
-            .stderr(log)
-            .spawn()
-            .expect("nats-server starts");
-        let ports_file = ports.join(format!("nats-server_{}.ports", child.id()));
-        self.child = Some(child);
-        let deadline = Instant::now() + START_DEADLINE;
-        self.port = loop {
-            if let Some(port) = fs::read_to_string(&ports_file).ok().and_then(|text| port_of(&text)) {
-                break port;
-            }
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            assert!(
-                ended.is_none() && Instant::now() < deadline,
-                "nats-server did not come up ({ended:?}); its log:\n{}",
-                self.log()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let mut command = Command::new(nats_server_executable());
+        command.arg("-c").arg(&config);
+        let mut process = Process::spawn("nats-server", command, &self.log_path());
+        let ports_file = ports.join(format!("nats-server_{}.ports", process.pid()));
+        let written = process.wait_for_file(&ports_file, START_DEADLINE);
+        self.port = port_of(&written).expect("the port in the server's ports file");
+        self.process = Some(process);
     }
 
     /// Everything it logged.
@@ -124,28 +109,6 @@ impl NatsServer {
 
     fn log_path(&self) -> PathBuf {
         self.dir.join("nats-server.log")
-    }
-
-    fn end(&mut self, signal: Signal) {
-        let Some(mut child) = self.child.take() else { return };
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
-        kill(pid, signal).expect("our own child can be signalled");
-        let deadline = Instant::now() + STOP_DEADLINE;
-        while child.try_wait().expect("our own child can be waited for").is_none() {
-            if Instant::now() > deadline {
-                child.kill().expect("our own child can be killed");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for NatsServer {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("log of nats-server at {}:\n{}", self.url(), self.log());
-        }
-        self.kill();
     }
 }
 
@@ -158,17 +121,5 @@ fn port_of(text: &str) -> Option<u16> {
 /// The provisioned server's binary; a test without it fails with the command that fetches it.
 #[must_use]
 pub fn nats_server_executable() -> PathBuf {
-    let provisioned = || {
-        let cache = std::env::var_os("MARKETPRISM_CACHE").map(PathBuf::from).or_else(|| {
-            let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-            std::env::var_os("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .or_else(home)
-                .map(|dir| dir.join("marketprism"))
-        });
-        cache.unwrap_or_default().join("nats-server-2.15.1/nats-server")
-    };
-    let path = std::env::var_os("MARKETPRISM_NATS_SERVER").map_or_else(provisioned, PathBuf::from);
-    assert!(path.is_file(), "no nats-server at {}: run scripts/provision.sh", path.display());
-    path
+    provisioned("MARKETPRISM_NATS_SERVER", "nats-server-2.15.1/nats-server")
 }
