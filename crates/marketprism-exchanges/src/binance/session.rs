@@ -299,8 +299,8 @@ impl Session for BinanceSession {
         }
         self.make_requests(now, out);
         if self.connection.opened.is_some() {
-            self.subscriptions.tick(now, out);
             self.check_streams(now, out);
+            self.subscriptions.tick(now, out);
             self.check_silence(now, out);
         }
     }
