@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Fault {
     StartFails,
+    StartHangs,
     StagePanics,
     StageEnds,
     SourceFails,
@@ -99,6 +100,7 @@ async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(
         Some(Fault::StartFails) => {
             return Err(Report::message("nothing listens").context("failed to connect"));
         }
+        Some(Fault::StartHangs) => std::future::pending::<()>().await,
         Some(Fault::NoTasks) => return Ok(()),
         Some(Fault::StagePanics) => service.stage("faulty", async { panicking() }),
         Some(Fault::StageEnds) => service.stage("faulty", async { Ok(()) }),

@@ -34,6 +34,9 @@ impl Admin {
     /// # Errors
     /// A port in use (named with its key), a file that cannot be written, a thread that cannot start.
     pub(crate) fn start(config: &AdminConfig, health: Health, scrape: Scrape) -> Result<Self, Report> {
+        if let Some(path) = &config.addresses_file {
+            remove_stale(path)?;
+        }
         let (health_listener, health_address) = bind("admin.health_listen", config.health_listen)?;
         let (metrics_listener, metrics_address) = bind("admin.metrics_listen", config.metrics_listen)?;
         if let Some(path) = &config.addresses_file {
@@ -74,6 +77,16 @@ fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Rep
         Ok::<_, std::io::Error>((listener, address))
     };
     bound().context(format_args!("failed to listen on {address} ({key})"))
+}
+
+/// What an earlier run wrote there would send readers to ports that are somebody else's now.
+fn remove_stale(path: &Path) -> Result<(), Report> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).context(format_args!("failed to remove {} (admin.addresses_file)", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Readers must never see half a file, so it is renamed into place.

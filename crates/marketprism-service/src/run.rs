@@ -35,7 +35,8 @@ pub struct Descriptor {
 
 /// Runs a service from its arguments to its exit code: 0 drained, 64 bad configuration, 1 otherwise.
 ///
-/// `start` connects and registers tasks, then returns; if it registers none, the process ends when it returns.
+/// `start` connects and registers tasks, then returns; if it registers none, the process ends when it returns. A signal that
+/// comes before it returned drops it where it waits, and the exit code is 1: what it was to do is not done.
 pub fn run<C, A, F, Fut>(descriptor: Descriptor, start: F) -> ExitCode
 where
     C: Configuration,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -28,10 +28,11 @@ pub(crate) enum Role {
     Stage,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Task {
     name: String,
     role: Role,
+    abort: AbortHandle,
 }
 
 impl fmt::Display for Task {
@@ -71,8 +72,8 @@ impl Tasks {
     ) {
         let span = tracing::info_span!("task", name);
         let mut running = self.running();
-        let id = running.set.spawn_on(task.instrument(span), &self.runtime).id();
-        running.names.insert(id, Task { name, role });
+        let abort = running.set.spawn_on(task.instrument(span), &self.runtime);
+        running.names.insert(abort.id(), Task { name, role, abort });
     }
 
     /// The next task that ended, or `None` when none is left.
@@ -84,6 +85,15 @@ impl Tasks {
         };
         let task = self.running().names.remove(&id)?;
         Some((task, result))
+    }
+
+    /// Ends a `start` that is still at it: it may wait for a peer that never comes, and nothing is queued in it.
+    fn interrupt_start(&self) {
+        self.running()
+            .names
+            .values()
+            .filter(|task| task.role == Role::Start)
+            .for_each(|task| task.abort.abort());
     }
 
     fn alive(&self) -> String {
@@ -100,7 +110,7 @@ impl Tasks {
 fn death(error: JoinError) -> Report {
     match error.try_into_panic() {
         Ok(payload) => Report::message(format!("panicked: {}", logging::message(payload.as_ref()))),
-        Err(error) => error.into(),
+        Err(_) => Report::message("interrupted before it was through"),
     }
 }
 
@@ -155,6 +165,7 @@ pub(crate) async fn supervise(
             }
             () = shutdown.cancelled(), if deadline.is_none() => {
                 phase.degraded("draining");
+                tasks.interrupt_start();
                 deadline = Some(Instant::now() + grace);
             }
             () = expired => {

@@ -39,6 +39,16 @@ fn a_failed_start_is_printed_with_its_whole_chain() {
 }
 
 #[test]
+fn a_start_that_waits_is_interrupted_by_a_signal_and_was_unhealthy() {
+    let mut tiny = Tiny::start(&["--fault", "start-hangs"], &[("MARKETPRISM__SHUTDOWN__GRACE", "1h")]);
+    let (status, body) = tiny.get("health", "/health");
+    assert!(status.contains("503") && body.contains("starting"), "{status} {body}");
+    tiny.signal(Signal::SIGTERM);
+    assert_eq!(tiny.wait().code(), Some(1));
+    assert!(tiny.log().contains("interrupted before it was through"), "{}", tiny.log());
+}
+
+#[test]
 fn a_panic_of_a_stage_ends_the_process_and_is_named() {
     let (code, log) = ending("stage-panics");
     assert_eq!(code, Some(1));
