@@ -39,13 +39,19 @@ impl ContentEncoding {
             "deflate" => Ok(Self::Deflate),
             "zstd" => Ok(Self::Zstd),
             "lz4" => Ok(Self::Lz4),
-            other => Err(Exception::new(Code::NotImplemented, format_args!("Unknown Content-Encoding: {other}"))),
+            other => {
+                Err(Exception::new(Code::NotImplemented, format_args!("Unknown Content-Encoding: {other}")))
+            }
         }
     }
 }
 
 /// Opens the decoded body. `blocks` says that it is also in ClickHouse's compressed blocks (`decompress=1`).
-pub(crate) fn decoded(pieces: mpsc::Receiver<Piece>, encoding: ContentEncoding, blocks: bool) -> Box<dyn BufRead> {
+pub(crate) fn decoded(
+    pieces: mpsc::Receiver<Piece>,
+    encoding: ContentEncoding,
+    blocks: bool,
+) -> Box<dyn BufRead> {
     let raw = Pieces { pieces, current: Bytes::new(), ended: false };
     let decoded: Box<dyn BufRead> = match encoding {
         ContentEncoding::Identity => Box::new(raw),
@@ -73,7 +79,9 @@ pub(crate) fn exception(error: &io::Error) -> Exception {
         Some(BlockError::Method(_)) => Code::UnknownCompressionMethod,
         Some(BlockError::Truncated) => Code::CannotReadAllData,
         Some(BlockError::Size { .. } | BlockError::Decompress) => Code::CannotDecompress,
-        None if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionAborted) => Code::CannotReadAllData,
+        None if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionAborted) => {
+            Code::CannotReadAllData
+        }
         None => Code::CannotDecompress,
     };
     Exception::new(code, format_args!("{error}"))
@@ -100,7 +108,12 @@ impl BufRead for Pieces {
                 Some(Piece::Data(bytes)) => self.current = bytes,
                 Some(Piece::End) => self.ended = true,
                 // Not an end: what was sent so far must not be taken for the whole.
-                None => return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the body was cut off before its end")),
+                None => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::ConnectionAborted,
+                        "the body was cut off before its end",
+                    ));
+                }
             }
         }
         Ok(&self.current)

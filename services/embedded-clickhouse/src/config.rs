@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use marketprism_service::{AdminConfig, ConfigError, Configuration, LegacyVariable, LoggingConfig, Secret, ShutdownConfig};
+use marketprism_service::{
+    AdminConfig, ConfigError, Configuration, LegacyVariable, LoggingConfig, Secret, ShutdownConfig,
+};
 use serde::{Deserialize, Serialize};
 
 /// Variables besides `MARKETPRISM__…`.
@@ -80,7 +82,12 @@ impl Default for Config {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { memory_bytes_max: 4 << 30, merge_threads: 2, mark_cache_bytes: 128 << 20, settings: BTreeMap::new() }
+        Self {
+            memory_bytes_max: 4 << 30,
+            merge_threads: 2,
+            mark_cache_bytes: 128 << 20,
+            settings: BTreeMap::new(),
+        }
     }
 }
 
@@ -101,16 +108,32 @@ impl Configuration for Config {
         check_listen(self.listen, self.allow_remote)?;
         // The engine itself needs some 200 MB.
         if self.engine.memory_bytes_max < 512 << 20 {
-            return Err(ConfigError::invalid("engine.memory_bytes_max", self.engine.memory_bytes_max, "the engine needs at least 536870912 (512 MiB)"));
+            return Err(ConfigError::invalid(
+                "engine.memory_bytes_max",
+                self.engine.memory_bytes_max,
+                "the engine needs at least 536870912 (512 MiB)",
+            ));
         }
         if self.engine.merge_threads == 0 {
-            return Err(ConfigError::invalid("engine.merge_threads", 0, "without merges parts pile up: at least 1"));
+            return Err(ConfigError::invalid(
+                "engine.merge_threads",
+                0,
+                "without merges parts pile up: at least 1",
+            ));
         }
         if !(1..=1000).contains(&self.statements_max) {
-            return Err(ConfigError::invalid("statements_max", self.statements_max, "must be between 1 and 1000: each statement has a thread"));
+            return Err(ConfigError::invalid(
+                "statements_max",
+                self.statements_max,
+                "must be between 1 and 1000: each statement has a thread",
+            ));
         }
         if !(1..=1000).contains(&self.sessions_max) {
-            return Err(ConfigError::invalid("sessions_max", self.sessions_max, "must be between 1 and 1000: each session has a connection"));
+            return Err(ConfigError::invalid(
+                "sessions_max",
+                self.sessions_max,
+                "must be between 1 and 1000: each session has a connection",
+            ));
         }
         Ok(())
     }
@@ -121,7 +144,11 @@ pub(crate) fn check_listen(listen: SocketAddr, allow_remote: bool) -> Result<(),
     if listen.ip().is_loopback() || allow_remote {
         return Ok(());
     }
-    Err(ConfigError::invalid("listen", listen, "is not a loopback address; allow_remote: true serves other machines"))
+    Err(ConfigError::invalid(
+        "listen",
+        listen,
+        "is not a loopback address; allow_remote: true serves other machines",
+    ))
 }
 
 /// Flags that win over the configuration.
@@ -147,7 +174,8 @@ impl Flags {
     /// Where `scripts/provision.sh` puts the library.
     pub(crate) fn provisioned_library(&self) -> PathBuf {
         let cache_home = || {
-            let home = self.cache_home.clone().or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+            let home =
+                self.cache_home.clone().or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
             home.unwrap_or_default().join("marketprism")
         };
         let cache = self.cache.clone().unwrap_or_else(cache_home);
@@ -166,5 +194,13 @@ mod tests {
         assert_eq!(error.path(), "listen");
         assert!(error.to_string().contains("0.0.0.0:8123"), "{error}");
         Config { listen, allow_remote: true, ..Config::default() }.validate().unwrap();
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/embedded-clickhouse.yaml");
+        let shipped: Config = marketprism_service::config::load(Some(file.as_ref()), &BTreeMap::new(), LEGACY_ENV).unwrap();
+        let text = |config: &Config| marketprism_service::config::to_yaml(config).unwrap();
+        assert_eq!(text(&shipped), text(&Config::default()));
     }
 }

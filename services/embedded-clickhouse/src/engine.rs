@@ -14,7 +14,7 @@ use crate::ffi::{Connection, Library, Parameters};
 
 /// Why the engine does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum EngineError {
+pub(crate) enum EngineError {
     /// There is no library where it is looked for.
     #[error("no ClickHouse engine at {}: run scripts/provision.sh, or set LIBCHDB to a libchdb.so", .0.display())]
     Missing(PathBuf),
@@ -77,13 +77,20 @@ impl fmt::Debug for Engine {
 
 impl Engine {
     /// Loads the library and starts the engine on a data path with a configuration file.
-    pub(crate) fn start(library: &Path, data_path: &Path, config_file: &Path, defaults: &BTreeMap<String, String>) -> Result<Self, EngineError> {
+    pub(crate) fn start(
+        library: &Path,
+        data_path: &Path,
+        config_file: &Path,
+        defaults: &BTreeMap<String, String>,
+    ) -> Result<Self, EngineError> {
         if !library.is_file() {
             return Err(EngineError::Missing(library.to_owned()));
         }
-        let library = Library::load(library).map_err(|source| EngineError::Load { path: library.to_owned(), source })?;
+        let library = Library::load(library)
+            .map_err(|source| EngineError::Load { path: library.to_owned(), source })?;
         let flag = |name: &str, path: &Path| {
-            CString::new([name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat()).map_err(|_| EngineError::Path(path.to_owned()))
+            CString::new([name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat())
+                .map_err(|_| EngineError::Path(path.to_owned()))
         };
         let arguments = vec![
             c"chdb".to_owned(),
@@ -93,12 +100,15 @@ impl Engine {
             // The embedded default reads `selec` as a column; the server's is an error.
             c"--implicit_select=0".to_owned(),
         ];
-        let mut keeper = library.connect(&arguments).ok_or_else(|| EngineError::Refused(data_path.to_owned()))?;
+        let mut keeper =
+            library.connect(&arguments).ok_or_else(|| EngineError::Refused(data_path.to_owned()))?;
         let version = ask(&mut keeper, "SELECT version()")?;
         let timezone = ask(&mut keeper, "SELECT timezone()")?;
-        let setting_names = ask(&mut keeper, "SELECT name FROM system.settings")?.lines().map(str::to_owned).collect();
+        let setting_names =
+            ask(&mut keeper, "SELECT name FROM system.settings")?.lines().map(str::to_owned).collect();
         tracing::info!(version, library = library.version(), path = %data_path.display(), "ClickHouse engine started");
-        let mut engine = Self { library, arguments, keeper: Mutex::new(Some(keeper)), setting_names, version, timezone };
+        let mut engine =
+            Self { library, arguments, keeper: Mutex::new(Some(keeper)), setting_names, version, timezone };
         engine.set_defaults(defaults)?;
         Ok(engine)
     }
@@ -111,8 +121,20 @@ impl Engine {
             let argument = CString::new(format!("--{name}={value}"));
             match (accepted, argument) {
                 (Ok(()), Ok(argument)) => self.arguments.push(argument),
-                (Err(exception), _) => return Err(EngineError::Setting { name: name.clone(), value: value.clone(), reason: exception.text(&self.version) }),
-                (_, Err(error)) => return Err(EngineError::Setting { name: name.clone(), value: value.clone(), reason: error.to_string() }),
+                (Err(exception), _) => {
+                    return Err(EngineError::Setting {
+                        name: name.clone(),
+                        value: value.clone(),
+                        reason: exception.text(&self.version),
+                    });
+                }
+                (_, Err(error)) => {
+                    return Err(EngineError::Setting {
+                        name: name.clone(),
+                        value: value.clone(),
+                        reason: error.to_string(),
+                    });
+                }
             }
         }
         Ok(())
@@ -133,15 +155,24 @@ impl Engine {
         if self.setting_names.contains(name) {
             return Ok(());
         }
-        Err(Exception::new(Code::UnknownSetting, format_args!("Setting {name} is neither a builtin setting nor started with the prefix 'SQL_' registered for user-defined settings")))
+        Err(Exception::new(
+            Code::UnknownSetting,
+            format_args!(
+                "Setting {name} is neither a builtin setting nor started with the prefix 'SQL_' registered for user-defined settings"
+            ),
+        ))
     }
 
     /// Opens a connection with these settings.
     pub(crate) fn connect(&self, settings: &[Setting]) -> Result<Connection, Exception> {
         let mut arguments = self.arguments.clone();
         for (name, value) in settings {
-            let argument = CString::new(format!("--{name}={value}"))
-                .map_err(|_| Exception::new(Code::UnknownSetting, format_args!("The value of setting {name} contains a NUL byte")))?;
+            let argument = CString::new(format!("--{name}={value}")).map_err(|_| {
+                Exception::new(
+                    Code::UnknownSetting,
+                    format_args!("The value of setting {name} contains a NUL byte"),
+                )
+            })?;
             arguments.push(argument);
         }
         if let Some(connection) = self.library.connect(&arguments) {
@@ -160,7 +191,10 @@ impl Engine {
 
     /// Asks the engine to stop statements: those of one id, or all. Does not wait.
     pub(crate) fn kill(&self, id: Option<&str>) {
-        let condition = id.map_or_else(|| "1".to_owned(), |id| format!("startsWith(Settings['log_comment'], {})", quoted(id)));
+        let condition = id.map_or_else(
+            || "1".to_owned(),
+            |id| format!("startsWith(Settings['log_comment'], {})", quoted(id)),
+        );
         match self.connect(&[]) {
             Ok(mut connection) => {
                 let sql = format!("KILL QUERY WHERE {condition} ASYNC");
@@ -168,7 +202,9 @@ impl Engine {
                     tracing::warn!(code = exception.code(), "failed to cancel a statement");
                 }
             }
-            Err(exception) => tracing::warn!(code = exception.code(), "failed to open a connection to cancel a statement"),
+            Err(exception) => {
+                tracing::warn!(code = exception.code(), "failed to open a connection to cancel a statement");
+            }
         }
     }
 
@@ -203,5 +239,7 @@ pub(crate) fn identifier(name: &str) -> String {
 }
 
 fn ask(connection: &mut Connection, sql: &str) -> Result<String, EngineError> {
-    run(connection, sql).map(|answer| answer.trim_end().to_owned()).map_err(|exception| EngineError::Silent(exception.text("unknown")))
+    run(connection, sql)
+        .map(|answer| answer.trim_end().to_owned())
+        .map_err(|exception| EngineError::Silent(exception.text("unknown")))
 }

@@ -62,7 +62,10 @@ impl Code {
 impl Exception {
     /// An exception of this front.
     pub(crate) fn new(code: Code, message: impl std::fmt::Display) -> Self {
-        Self { code: code as u32, text: format!("Code: {}. DB::Exception: {message}. ({})", code as u32, code.name()) }
+        Self {
+            code: code as u32,
+            text: format!("Code: {}. DB::Exception: {message}. ({})", code as u32, code.name()),
+        }
     }
 
     /// An exception of the engine. Some texts end with a version, some do not: it is cut here and added by [`Self::text`].

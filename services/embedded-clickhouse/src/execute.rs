@@ -46,7 +46,14 @@ pub(crate) enum Ended {
 }
 
 /// Runs the request's statement and replies.
-pub(crate) fn execute(engine: &Engine, sessions: &Sessions, request: &Request, id: &str, pieces: mpsc::Receiver<Piece>, mut reply: Reply) -> Ended {
+pub(crate) fn execute(
+    engine: &Engine,
+    sessions: &Sessions,
+    request: &Request,
+    id: &str,
+    pieces: mpsc::Receiver<Piece>,
+    mut reply: Reply,
+) -> Ended {
     match attempt(engine, sessions, request, id, pieces, &mut reply) {
         Ok(progress) => Ended::Done { written_rows: progress.written_rows },
         Err(Failure::Gone) => Ended::Cancelled,
@@ -92,14 +99,20 @@ fn attempt(
         Statement::Select(output) => {
             check_single(connection, &output)?;
             let format = format_of(&output, request);
-            let streaming = if request.whole || rows_in_array(request, &output) { Streaming::Whole } else { format::streaming(&format) };
+            let streaming = if request.whole || rows_in_array(request, &output) {
+                Streaming::Whole
+            } else {
+                format::streaming(&format)
+            };
             match streaming {
                 Streaming::Whole => whole(connection, request, &output, &format, reply)?,
-                Streaming::Rows | Streaming::Header => match select::stream(connection, request, &output, &format, streaming, reply)? {
-                    Some(progress) => progress,
-                    // No row came, so no header came either: made whole, it has one.
-                    None => whole(connection, request, &output, &format, reply)?,
-                },
+                Streaming::Rows | Streaming::Header => {
+                    match select::stream(connection, request, &output, &format, streaming, reply)? {
+                        Some(progress) => progress,
+                        // No row came, so no header came either: made whole, it has one.
+                        None => whole(connection, request, &output, &format, reply)?,
+                    }
+                }
             }
         }
         Statement::Other(output) => {
@@ -139,12 +152,18 @@ fn read(query: &[u8], body: &mut dyn BufRead) -> Result<(Vec<u8>, Statement), Ex
             if let Parsed::Statement(statement) = statement::parse(&text, false)? {
                 return Ok((text, statement));
             }
-            return Err(Exception::new(Code::SyntaxError, format_args!("Max query size exceeded: a statement has at most {STATEMENT_BYTES_MAX} bytes")));
+            return Err(Exception::new(
+                Code::SyntaxError,
+                format_args!("Max query size exceeded: a statement has at most {STATEMENT_BYTES_MAX} bytes"),
+            ));
         }
     }
     match statement::parse(&text, true)? {
         Parsed::Statement(statement) if !text.iter().all(u8::is_ascii_whitespace) => Ok((text, statement)),
-        _ => Err(Exception::new(Code::SyntaxError, "Syntax error: failed at position 1 (end of query): Empty query")),
+        Parsed::Statement(_) | Parsed::Incomplete => Err(Exception::new(
+            Code::SyntaxError,
+            "Syntax error: failed at position 1 (end of query): Empty query",
+        )),
     }
 }
 
@@ -174,22 +193,35 @@ fn settings(engine: &Engine, request: &Request, id: &str) -> Result<Vec<Setting>
 /// The engine would run `a; b` one after the other; the server refuses, and so do we.
 fn check_single(connection: &mut Connection, output: &Output) -> Result<(), Exception> {
     match connection.statement_count(&output.sql) {
-        Some(count) if count > 1 => Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)")),
+        Some(count) if count > 1 => {
+            Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)"))
+        }
         _ => Ok(()),
     }
 }
 
 fn format_of(output: &Output, request: &Request) -> String {
-    output.format.clone().or_else(|| request.default_format.clone()).unwrap_or_else(|| format::DEFAULT.to_owned())
+    output
+        .format
+        .clone()
+        .or_else(|| request.default_format.clone())
+        .unwrap_or_else(|| format::DEFAULT.to_owned())
 }
 
 /// With this setting JSON rows are one array, which has an end.
 fn rows_in_array(request: &Request, output: &Output) -> bool {
     const NAME: &str = "output_format_json_array_of_rows";
-    request.settings.iter().any(|(name, _)| name == NAME) || output.sql.windows(NAME.len()).any(|window| window == NAME.as_bytes())
+    request.settings.iter().any(|(name, _)| name == NAME)
+        || output.sql.windows(NAME.len()).any(|window| window == NAME.as_bytes())
 }
 
-fn whole(connection: &mut Connection, request: &Request, output: &Output, format: &str, reply: &mut Reply) -> Result<Progress, Failure> {
+fn whole(
+    connection: &mut Connection,
+    request: &Request,
+    output: &Output,
+    format: &str,
+    reply: &mut Reply,
+) -> Result<Progress, Failure> {
     /// Pieces in which a whole result is encoded and sent.
     const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -205,9 +237,21 @@ fn whole(connection: &mut Connection, request: &Request, output: &Output, format
     Ok(outcome.progress())
 }
 
-fn insert(connection: &mut Connection, request: &Request, head: &[u8], format: &str, data: &[u8], body: &mut dyn BufRead) -> Result<Progress, Exception> {
+fn insert(
+    connection: &mut Connection,
+    request: &Request,
+    head: &[u8],
+    format: &str,
+    data: &[u8],
+    body: &mut dyn BufRead,
+) -> Result<Progress, Exception> {
     if !format::is_input(format) {
-        return Err(Exception::new(Code::UnknownFormat, format_args!("Format {format} is not suitable for input of the embedded engine (Native, RowBinary*, JSON*, CSV*, TSV*, Values and LineAsString are)")));
+        return Err(Exception::new(
+            Code::UnknownFormat,
+            format_args!(
+                "Format {format} is not suitable for input of the embedded engine (Native, RowBinary*, JSON*, CSV*, TSV*, Values and LineAsString are)"
+            ),
+        ));
     }
     let mut insert = connection.insert(head, format, &request.parameters);
     let mut taken = insert.append(data);
@@ -224,7 +268,9 @@ fn insert(connection: &mut Connection, request: &Request, head: &[u8], format: &
     let outcome = insert.finish();
     match outcome.error() {
         Some(error) => Err(Exception::from_engine(&error)),
-        None if !taken => Err(Exception::new(Code::UnknownException, "The engine refused insert data without a reason")),
+        None if !taken => {
+            Err(Exception::new(Code::UnknownException, "The engine refused insert data without a reason"))
+        }
         None => Ok(outcome.progress()),
     }
 }

@@ -54,7 +54,6 @@ c_functions! {
     chdb_result_length: fn(Handle) -> usize;
     chdb_result_error: fn(Handle) -> Text;
     chdb_result_rows_read: fn(Handle) -> u64;
-    chdb_result_bytes_read: fn(Handle) -> u64;
     chdb_result_storage_rows_read: fn(Handle) -> u64;
     chdb_result_storage_bytes_read: fn(Handle) -> u64;
     chdb_result_rows_written: fn(Handle) -> u64;
@@ -83,7 +82,8 @@ impl Library {
     pub(crate) fn load(path: &Path) -> Result<&'static Library, libloading::Error> {
         use libloading::os::unix::{Library as UnixLibrary, RTLD_LOCAL, RTLD_NOW};
         // SAFETY: libchdb's initialisers only set up its own state. RTLD_LOCAL keeps its symbols from ours.
-        let library: libloading::Library = unsafe { UnixLibrary::open(Some(path), RTLD_NOW | RTLD_LOCAL)? }.into();
+        let library: libloading::Library =
+            unsafe { UnixLibrary::open(Some(path), RTLD_NOW | RTLD_LOCAL)? }.into();
         // SAFETY: the names are libchdb's own, and the declarations above are of the version that is pinned.
         let functions = unsafe { Functions::load(&library)? };
         std::mem::forget(library);
@@ -102,7 +102,8 @@ impl Library {
     /// refuses: it tells the reason on standard error only.
     pub(crate) fn connect(&'static self, arguments: &[CString]) -> Option<Connection> {
         let count = c_int::try_from(arguments.len()).ok()?;
-        let mut pointers: Vec<*mut c_char> = arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
+        let mut pointers: Vec<*mut c_char> =
+            arguments.iter().map(|argument| argument.as_ptr().cast_mut()).collect();
         pointers.push(ptr::null_mut());
         // SAFETY: `pointers` is a null-terminated argument vector of live C strings, which the engine only reads.
         let outer = unsafe { (self.functions.chdb_connect)(count, pointers.as_mut_ptr()) };
@@ -132,8 +133,16 @@ impl Connection {
         // SAFETY: all pointers come with their lengths and live through the call.
         let result = unsafe {
             (self.functions.chdb_query_with_params_n)(
-                self.handle, sql.as_ptr().cast(), sql.len(), format.as_ptr().cast(), format.len(),
-                p.names.as_ptr(), p.name_lengths.as_ptr(), p.values.as_ptr(), p.value_lengths.as_ptr(), p.names.len(),
+                self.handle,
+                sql.as_ptr().cast(),
+                sql.len(),
+                format.as_ptr().cast(),
+                format.len(),
+                p.names.as_ptr(),
+                p.name_lengths.as_ptr(),
+                p.values.as_ptr(),
+                p.value_lengths.as_ptr(),
+                p.names.len(),
             )
         };
         Outcome { functions: self.functions, handle: result, connection: PhantomData }
@@ -145,11 +154,23 @@ impl Connection {
         // SAFETY: as in `query`.
         let stream = unsafe {
             (self.functions.chdb_stream_query_with_params_n)(
-                self.handle, sql.as_ptr().cast(), sql.len(), format.as_ptr().cast(), format.len(),
-                p.names.as_ptr(), p.name_lengths.as_ptr(), p.values.as_ptr(), p.value_lengths.as_ptr(), p.names.len(),
+                self.handle,
+                sql.as_ptr().cast(),
+                sql.len(),
+                format.as_ptr().cast(),
+                format.len(),
+                p.names.as_ptr(),
+                p.name_lengths.as_ptr(),
+                p.values.as_ptr(),
+                p.value_lengths.as_ptr(),
+                p.names.len(),
             )
         };
-        Stream { start: Outcome { functions: self.functions, handle: stream, connection: PhantomData }, connection: self, finished: false }
+        Stream {
+            start: Outcome { functions: self.functions, handle: stream, connection: PhantomData },
+            connection: self,
+            finished: false,
+        }
     }
 
     /// Starts an insert: `sql` has neither a FORMAT clause nor data.
@@ -158,8 +179,16 @@ impl Connection {
         // SAFETY: as in `query`.
         let insert = unsafe {
             (self.functions.chdb_stream_insert_with_params_n)(
-                self.handle, sql.as_ptr().cast(), sql.len(), format.as_ptr().cast(), format.len(),
-                p.names.as_ptr(), p.name_lengths.as_ptr(), p.values.as_ptr(), p.value_lengths.as_ptr(), p.names.len(),
+                self.handle,
+                sql.as_ptr().cast(),
+                sql.len(),
+                format.as_ptr().cast(),
+                format.len(),
+                p.names.as_ptr(),
+                p.name_lengths.as_ptr(),
+                p.values.as_ptr(),
+                p.value_lengths.as_ptr(),
+                p.names.len(),
             )
         };
         Insert { functions: self.functions, handle: insert, settled: false, connection: PhantomData }
@@ -170,7 +199,14 @@ impl Connection {
         let mut classification = Classification { struct_size: 16, ..Classification::default() };
         // SAFETY: the texts come with their lengths; the structure is larger than the size it states.
         let status = unsafe {
-            (self.functions.chdb_classify_query_n)(self.handle, sql.as_ptr().cast(), sql.len(), ptr::null(), 0, &raw mut classification)
+            (self.functions.chdb_classify_query_n)(
+                self.handle,
+                sql.as_ptr().cast(),
+                sql.len(),
+                ptr::null(),
+                0,
+                &raw mut classification,
+            )
         };
         (status == 0).then_some(classification.statement_count)
     }
@@ -231,7 +267,9 @@ impl Outcome<'_> {
     /// The engine's error text, if it failed.
     pub(crate) fn error(&self) -> Option<String> {
         if self.handle.is_null() {
-            return Some("Code: 1002. DB::Exception: The engine gave no result. (UNKNOWN_EXCEPTION)".to_owned());
+            return Some(
+                "Code: 1002. DB::Exception: The engine gave no result. (UNKNOWN_EXCEPTION)".to_owned(),
+            );
         }
         // SAFETY: a live result; the text is null or lives as long as the result.
         text(unsafe { (self.functions.chdb_result_error)(self.handle) })
@@ -295,7 +333,8 @@ impl Stream<'_> {
     pub(crate) fn fetch(&mut self) -> Outcome<'_> {
         let functions = self.start.functions;
         // SAFETY: connection and stream are live and belong together; `error` was asked before, so the handle is not null.
-        let handle = unsafe { (functions.chdb_stream_fetch_result)(self.connection.handle, self.start.handle) };
+        let handle =
+            unsafe { (functions.chdb_stream_fetch_result)(self.connection.handle, self.start.handle) };
         let piece = Outcome { functions, handle, connection: PhantomData };
         self.finished = piece.error().is_some() || piece.bytes().is_empty();
         piece
@@ -306,7 +345,9 @@ impl Drop for Stream<'_> {
     fn drop(&mut self) {
         if !self.finished && self.start.error().is_none() {
             // SAFETY: the stream is live; its result handle is destroyed after this by `start`.
-            unsafe { (self.start.functions.chdb_stream_cancel_query)(self.connection.handle, self.start.handle) };
+            unsafe {
+                (self.start.functions.chdb_stream_cancel_query)(self.connection.handle, self.start.handle);
+            };
         }
     }
 }

@@ -17,13 +17,17 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Option<String> {
 
 /// Reads `query`, `param_…` and settings from a form.
 pub(crate) async fn read(body: Body, boundary: String) -> Result<Pairs, Exception> {
-    let constraints = multer::Constraints::new().size_limit(multer::SizeLimit::new().whole_stream(FORM_BYTES_MAX as u64));
+    let constraints =
+        multer::Constraints::new().size_limit(multer::SizeLimit::new().whole_stream(FORM_BYTES_MAX as u64));
     let mut form = multer::Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
     let mut pairs = Pairs::new();
     while let Some(field) = form.next_field().await.map_err(|error| bad(&error))? {
         let name = field.name().unwrap_or_default().to_owned();
         if field.file_name().is_some() {
-            return Err(Exception::new(Code::NotImplemented, format_args!("External tables are not supported by the embedded engine ({name})")));
+            return Err(Exception::new(
+                Code::NotImplemented,
+                format_args!("External tables are not supported by the embedded engine ({name})"),
+            ));
         }
         let value = field.text().await.map_err(|error| bad(&error))?;
         pairs.push((name, value));

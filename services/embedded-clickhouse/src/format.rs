@@ -18,10 +18,26 @@ pub(crate) enum Streaming {
 pub(crate) fn streaming(format: &str) -> Streaming {
     let format = short(format);
     match format {
-        "RowBinary" | "Native" | "TSV" | "TSVRaw" | "CSV" | "LineAsString" | "RawBLOB" | "JSONEachRow"
-        | "JSONStringsEachRow" | "JSONCompactEachRow" | "JSONCompactStringsEachRow" => Streaming::Rows,
-        "RowBinaryWithNames" | "RowBinaryWithNamesAndTypes" | "TSVWithNames" | "TSVWithNamesAndTypes" | "CSVWithNames" | "CSVWithNamesAndTypes" | "JSONCompactEachRowWithNames"
-        | "JSONCompactEachRowWithNamesAndTypes" | "JSONCompactStringsEachRowWithNames"
+        "RowBinary"
+        | "Native"
+        | "TSV"
+        | "TSVRaw"
+        | "CSV"
+        | "LineAsString"
+        | "RawBLOB"
+        | "JSONEachRow"
+        | "JSONStringsEachRow"
+        | "JSONCompactEachRow"
+        | "JSONCompactStringsEachRow" => Streaming::Rows,
+        "RowBinaryWithNames"
+        | "RowBinaryWithNamesAndTypes"
+        | "TSVWithNames"
+        | "TSVWithNamesAndTypes"
+        | "CSVWithNames"
+        | "CSVWithNamesAndTypes"
+        | "JSONCompactEachRowWithNames"
+        | "JSONCompactEachRowWithNamesAndTypes"
+        | "JSONCompactStringsEachRowWithNames"
         | "JSONCompactStringsEachRowWithNamesAndTypes" => Streaming::Header,
         _ => Streaming::Whole,
     }
@@ -44,9 +60,8 @@ pub(crate) fn content_type(format: &str) -> &'static str {
         "Native" | "Parquet" | "Arrow" | "ArrowStream" | "ORC" => "application/octet-stream",
         "CSVWithNames" | "CSVWithNamesAndTypes" => "text/csv; charset=UTF-8; header=present",
         "CSV" => "text/csv; charset=UTF-8; header=absent",
-        "JSON" | "JSONCompact" | "JSONStrings" | "JSONCompactStrings" | "JSONColumns" | "JSONObjectEachRow" => {
-            "application/json; charset=UTF-8"
-        }
+        "JSON" | "JSONCompact" | "JSONStrings" | "JSONCompactStrings" | "JSONColumns"
+        | "JSONObjectEachRow" => "application/json; charset=UTF-8",
         _ if format.starts_with("RowBinary") => "application/octet-stream",
         _ if format.starts_with("TSV") => "text/tab-separated-values; charset=UTF-8",
         _ if format.starts_with("JSON") => "application/x-ndjson; charset=UTF-8",

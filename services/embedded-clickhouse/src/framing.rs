@@ -55,7 +55,7 @@ impl<R: BufRead> BlockReader<R> {
         let [method, c0, c1, c2, c3, d0, d1, d2, d3] = header;
         let compressed = u32::from_le_bytes([c0, c1, c2, c3]) as usize;
         let size = u32::from_le_bytes([d0, d1, d2, d3]) as usize;
-        if compressed < HEADER_BYTES || compressed > BLOCK_BYTES_MAX || size > BLOCK_BYTES_MAX {
+        if !(HEADER_BYTES..=BLOCK_BYTES_MAX).contains(&compressed) || size > BLOCK_BYTES_MAX {
             return Err(io::Error::other(BlockError::Size { compressed, data: size }));
         }
         let mut rest = Vec::new();
@@ -71,7 +71,8 @@ impl<R: BufRead> BlockReader<R> {
         let payload = rest.get(HEADER_BYTES..).unwrap_or_default();
         self.data = match method {
             METHOD_NONE => payload.to_vec(),
-            METHOD_LZ4 => lz4_flex::block::decompress(payload, size).map_err(|_| io::Error::other(BlockError::Decompress))?,
+            METHOD_LZ4 => lz4_flex::block::decompress(payload, size)
+                .map_err(|_| io::Error::other(BlockError::Decompress))?,
             METHOD_ZSTD => {
                 zstd::bulk::decompress(payload, size).map_err(|_| io::Error::other(BlockError::Decompress))?
             }
@@ -84,9 +85,10 @@ impl<R: BufRead> BlockReader<R> {
     }
 
     fn exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.inner.read_exact(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof if error.get_ref().is_none() => io::Error::other(BlockError::Truncated),
-            _ => error,
+        self.inner.read_exact(buffer).map_err(|error| {
+            // An end in the middle of a block; an error of the reader below carries its own reason.
+            let ended = error.kind() == io::ErrorKind::UnexpectedEof;
+            if ended { io::Error::other(BlockError::Truncated) } else { error }
         })
     }
 }

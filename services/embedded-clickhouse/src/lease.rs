@@ -28,17 +28,23 @@ impl<'a> Lease<'a> {
         };
         // `SET readonly` could not be taken back, so a session's GET is held to queries here.
         if request.read_only && !matches!(statement, Statement::Select(_)) {
-            return Err(Exception::new(Code::ReadOnly, "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries"));
+            return Err(Exception::new(
+                Code::ReadOnly,
+                "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly. You should use method POST for modifying queries",
+            ));
         }
         let connection = sessions.take(session, || engine.connect(&[]))?;
-        let mut lease = Self { connection: Some(connection), session: Some((sessions, session)), undo: Vec::new() };
+        let mut lease =
+            Self { connection: Some(connection), session: Some((sessions, session)), undo: Vec::new() };
         lease.apply(settings, request.database.as_deref())?;
         Ok(lease)
     }
 
     /// The connection.
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, Exception> {
-        self.connection.as_mut().ok_or_else(|| Exception::new(Code::UnknownException, "The connection is gone"))
+        self.connection
+            .as_mut()
+            .ok_or_else(|| Exception::new(Code::UnknownException, "The connection is gone"))
     }
 
     /// In the server a request's settings and database end with it, also within a session.
@@ -63,7 +69,9 @@ impl<'a> Lease<'a> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let (Some((sessions, session)), Some(mut connection)) = (self.session, self.connection.take()) else { return };
+        let (Some((sessions, session)), Some(mut connection)) = (self.session, self.connection.take()) else {
+            return;
+        };
         let undone = self.undo.iter().rev().all(|statement| run(&mut connection, statement).is_ok());
         if undone {
             sessions.put(session, connection);

@@ -60,8 +60,14 @@ impl Reply {
     }
 
     /// Sends the headers.
-    pub(crate) fn begin(&mut self, format: Option<&str>, progress: Progress, result_bytes: usize) -> Result<(), Gone> {
-        let head = Head { format: format.map(str::to_owned), progress, result_bytes, elapsed: self.begun.elapsed() };
+    pub(crate) fn begin(
+        &mut self,
+        format: Option<&str>,
+        progress: Progress,
+        result_bytes: usize,
+    ) -> Result<(), Gone> {
+        let head =
+            Head { format: format.map(str::to_owned), progress, result_bytes, elapsed: self.begun.elapsed() };
         self.head.take().map_or(Ok(()), |sender| sender.send(Ok(head)).map_err(|_| Gone))
     }
 
@@ -94,7 +100,8 @@ impl Reply {
         }
         let message = exception.text(&self.version);
         let tag = &self.tag;
-        let tail = format!("\r\n__exception__\r\n{tag}\r\n{message}{} {tag}\r\n__exception__\r\n", message.len());
+        let tail =
+            format!("\r\n__exception__\r\n{tag}\r\n{message}{} {tag}\r\n__exception__\r\n", message.len());
         self.piece(tail.as_bytes())?;
         std::thread::sleep(FLUSH);
         self.pieces.blocking_send(Err(io::Error::other("the statement failed"))).map_err(|_| Gone)

@@ -60,8 +60,12 @@ pub(crate) fn url_pairs(query: Option<&str>) -> Pairs {
 /// From `Authorization: Basic`, else `X-ClickHouse-User` and `-Key`, else `user` and `password`, else `default` without.
 pub(crate) fn credentials(headers: &HeaderMap, pairs: &Pairs) -> Result<Credentials, Exception> {
     if let Some(authorization) = text(headers, header::AUTHORIZATION.as_str()) {
-        return basic(authorization)
-            .ok_or_else(|| Exception::new(Code::AuthenticationFailed, "Authorization has to be `Basic` with a user and a password"));
+        return basic(authorization).ok_or_else(|| {
+            Exception::new(
+                Code::AuthenticationFailed,
+                "Authorization has to be `Basic` with a user and a password",
+            )
+        });
     }
     let named = |name: &str| pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let user = text(headers, "x-clickhouse-user").map(str::to_owned).or_else(|| named("user"));
@@ -81,8 +85,15 @@ fn basic(authorization: &str) -> Option<Credentials> {
 
 impl Request {
     /// Sorts parameters and headers.
-    pub(crate) fn new(method: &Method, headers: &HeaderMap, pairs: Pairs, user: String, id: &str) -> Result<Self, Exception> {
-        let content_encoding = ContentEncoding::parse(text(headers, header::CONTENT_ENCODING.as_str()).unwrap_or_default())?;
+    pub(crate) fn new(
+        method: &Method,
+        headers: &HeaderMap,
+        pairs: Pairs,
+        user: String,
+        id: &str,
+    ) -> Result<Self, Exception> {
+        let content_encoding =
+            ContentEncoding::parse(text(headers, header::CONTENT_ENCODING.as_str()).unwrap_or_default())?;
         let mut request = Self {
             query: Vec::new(),
             query_id: id.to_owned(),
@@ -97,7 +108,8 @@ impl Request {
             blocks: false,
             encoding: Encoding::accepted(text(headers, header::ACCEPT_ENCODING.as_str()).unwrap_or_default()),
         };
-        let mut session = SessionRequest { id: String::new(), user, must_exist: false, timeout: session::TIMEOUT_DEFAULT };
+        let mut session =
+            SessionRequest { id: String::new(), user, must_exist: false, timeout: session::TIMEOUT_DEFAULT };
         for (name, value) in pairs {
             match name.as_str() {
                 "query" => request.query.extend_from_slice(value.as_bytes()),
@@ -115,9 +127,19 @@ impl Request {
                 "session_check" => session.must_exist = flag(&value),
                 "session_timeout" => session.timeout = session_timeout(&value)?,
                 // The interface's own, without a meaning here.
-                "query_id" | "database" | "default_format" | "user" | "password" | "quota_key" | "stacktrace" | "buffer_size"
-                | "client_protocol_version" | "close_session" => {}
-                "role" => return Err(Exception::new(Code::NotImplemented, "The embedded engine has no roles")),
+                "query_id"
+                | "database"
+                | "default_format"
+                | "user"
+                | "password"
+                | "quota_key"
+                | "stacktrace"
+                | "buffer_size"
+                | "client_protocol_version"
+                | "close_session" => {}
+                "role" => {
+                    return Err(Exception::new(Code::NotImplemented, "The embedded engine has no roles"));
+                }
                 // The engine would compress by this for a connection of its own.
                 "enable_http_compression" | "http_zlib_compression_level" => {}
                 _ => match name.strip_prefix("param_") {
@@ -138,10 +160,14 @@ fn flag(value: &str) -> bool {
 }
 
 fn session_timeout(value: &str) -> Result<Duration, Exception> {
-    let timeout = value.parse().ok().map(Duration::from_secs).filter(|timeout| *timeout <= session::TIMEOUT_MAX);
+    let timeout =
+        value.parse().ok().map(Duration::from_secs).filter(|timeout| *timeout <= session::TIMEOUT_MAX);
     timeout.ok_or_else(|| {
         let seconds_max = session::TIMEOUT_MAX.as_secs();
-        Exception::new(Code::InvalidSessionTimeout, format_args!("Invalid session timeout: '{value}' (at most {seconds_max} seconds)"))
+        Exception::new(
+            Code::InvalidSessionTimeout,
+            format_args!("Invalid session timeout: '{value}' (at most {seconds_max} seconds)"),
+        )
     })
 }
 
@@ -180,7 +206,8 @@ mod tests {
     fn credentials_come_from_one_place() {
         let mut headers = HeaderMap::new();
         let pairs = url_pairs(Some("user=u&password=p"));
-        let who = |user: &str, password: &str| Credentials { user: user.to_owned(), password: password.to_owned() };
+        let who =
+            |user: &str, password: &str| Credentials { user: user.to_owned(), password: password.to_owned() };
         assert_eq!(credentials(&headers, &Vec::new()).unwrap(), who("default", ""));
         assert_eq!(credentials(&headers, &pairs).unwrap(), who("u", "p"));
         headers.insert("x-clickhouse-user", "h".parse().unwrap());

@@ -10,7 +10,14 @@ use crate::format;
 use crate::reply::Head;
 
 /// Rows, or the empty answer of a statement without any.
-pub(crate) fn rows(head: &Head, encoding: Encoding, tag: &str, query_id: &str, engine: &Engine, body: Body) -> Response<Body> {
+pub(crate) fn rows(
+    head: &Head,
+    encoding: Encoding,
+    tag: &str,
+    query_id: &str,
+    engine: &Engine,
+    body: Body,
+) -> Response<Body> {
     let mut response = Response::new(body);
     let mut set = |name: &'static str, value: &str| {
         // A value that no header can carry (a query id with a line feed) is left out.

@@ -59,7 +59,10 @@ pub(crate) fn stream(
 }
 
 fn broken(format: &str) -> Exception {
-    Exception::new(Code::UnknownException, format_args!("The engine's pieces of a {format} result do not fit together"))
+    Exception::new(
+        Code::UnknownException,
+        format_args!("The engine's pieces of a {format} result do not fit together"),
+    )
 }
 
 /// Where the rows begin. Not the pieces' common prefix: equal first rows would count as header.

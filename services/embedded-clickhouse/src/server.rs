@@ -46,7 +46,10 @@ pub(crate) fn router(front: Arc<Front>) -> Router {
         .route("/replicas_status", get(|| async { "Ok.\n" }))
         .route("/", any(statement))
         .fallback(|uri: Uri| async move {
-            (StatusCode::NOT_FOUND, format!("There is no handle {}\n\nUse / or /ping for health checks.\n", uri.path()))
+            (
+                StatusCode::NOT_FOUND,
+                format!("There is no handle {}\n\nUse / or /ping for health checks.\n", uri.path()),
+            )
         })
         .with_state(front)
 }
@@ -72,7 +75,10 @@ async fn begin(front: &Arc<Front>, http: HttpRequest<Body>, id: &str) -> Result<
     if who != front.credentials {
         return Err(Exception::new(
             Code::AuthenticationFailed,
-            format_args!("{}: Authentication failed: password is incorrect, or there is no user with such name", who.user),
+            format_args!(
+                "{}: Authentication failed: password is incorrect, or there is no user with such name",
+                who.user
+            ),
         ));
     }
     if parts.method == Method::GET && parts.uri.query().is_none_or(str::is_empty) {
@@ -89,13 +95,22 @@ async fn begin(front: &Arc<Front>, http: HttpRequest<Body>, id: &str) -> Result<
 /// Starts the statement's thread, feeds it the body, and answers when it knows how.
 async fn run(front: &Arc<Front>, request: Request, body: Body, id: &str) -> Result<Response, Exception> {
     let permit = Arc::clone(&front.statements).try_acquire_owned().map_err(|_| {
-        Exception::new(Code::TooManySimultaneousQueries, "Too many simultaneous queries: statements_max of the configuration is reached")
+        Exception::new(
+            Code::TooManySimultaneousQueries,
+            "Too many simultaneous queries: statements_max of the configuration is reached",
+        )
     })?;
     let (head_sender, mut head) = oneshot::channel();
     let (piece_sender, pieces) = mpsc::channel(REPLY_PIECES_MAX);
     let (body_sender, body_pieces) = mpsc::channel(BODY_PIECES_MAX);
     let tag = random_letters();
-    let reply = Reply::new(head_sender, piece_sender, request.encoding, tag.clone(), front.engine.version().to_owned());
+    let reply = Reply::new(
+        head_sender,
+        piece_sender,
+        request.encoding,
+        tag.clone(),
+        front.engine.version().to_owned(),
+    );
     let encoding = request.encoding;
     let query_id = request.query_id.clone();
     let cancel = Cancel { front: Arc::clone(front), id: id.to_owned(), ended: Arc::default() };
@@ -117,7 +132,9 @@ async fn run(front: &Arc<Front>, request: Request, body: Body, id: &str) -> Resu
         }
     };
     match known {
-        Ok(Ok(known)) => Ok(response::rows(&known, encoding, &tag, &query_id, &front.engine, stream(pieces, cancel))),
+        Ok(Ok(known)) => {
+            Ok(response::rows(&known, encoding, &tag, &query_id, &front.engine, stream(pieces, cancel)))
+        }
         Ok(Err(exception)) => Err(exception),
         Err(_) => Err(Exception::new(Code::UnknownException, "The statement's thread died")),
     }
@@ -169,7 +186,9 @@ fn spawn(
         .stack_size(STACK_BYTES)
         .spawn(run)
         .map(drop)
-        .map_err(|error| Exception::new(Code::CannotStartThread, format_args!("Cannot start a thread: {error}")))
+        .map_err(|error| {
+            Exception::new(Code::CannotStartThread, format_args!("Cannot start a thread: {error}"))
+        })
 }
 
 fn stream(pieces: mpsc::Receiver<io::Result<Bytes>>, cancel: Cancel) -> Body {

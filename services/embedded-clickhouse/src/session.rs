@@ -69,15 +69,24 @@ impl Sessions {
             match kept.insert(request.key(), Session::Busy) {
                 Some(Session::Idle { connection, .. }) => return Ok(connection),
                 Some(Session::Busy) => {
-                    return Err(Exception::new(Code::SessionIsLocked, format_args!("Session {} is locked by a concurrent client", request.id)));
+                    return Err(Exception::new(
+                        Code::SessionIsLocked,
+                        format_args!("Session {} is locked by a concurrent client", request.id),
+                    ));
                 }
                 None if request.must_exist => {
                     kept.remove(&request.key());
-                    return Err(Exception::new(Code::SessionNotFound, format_args!("Session {} not found", request.id)));
+                    return Err(Exception::new(
+                        Code::SessionNotFound,
+                        format_args!("Session {} not found", request.id),
+                    ));
                 }
                 None if kept.len() > self.sessions_max => {
                     kept.remove(&request.key());
-                    return Err(Exception::new(Code::TooManySimultaneousQueries, format_args!("Too many sessions: sessions_max is {}", self.sessions_max)));
+                    return Err(Exception::new(
+                        Code::TooManySimultaneousQueries,
+                        format_args!("Too many sessions: sessions_max is {}", self.sessions_max),
+                    ));
                 }
                 None => {}
             }
