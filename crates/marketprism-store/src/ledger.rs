@@ -31,7 +31,7 @@ impl Store {
         let table = table(data_type);
         // An entry whose insert was answered too late may be there twice; it is still one range.
         let question = format!(
-            "SELECT count(), min(from_seq), max(to_seq), sum(to_seq - from_seq + 1) FROM (SELECT DISTINCT from_seq, \
+            "SELECT count(), min(from_seq), max(to_seq), toUInt64(sum(to_seq - from_seq + 1)) FROM (SELECT DISTINCT from_seq, \
              to_seq FROM replication_log WHERE table_name = '{table}' AND stream_epoch = {stream_epoch})"
         );
         let found = self.client.query_raw(&question).fetch_one::<(u64, u64, u64, u64)>();

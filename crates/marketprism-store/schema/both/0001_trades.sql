@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS {database}.`trades`
 (
-    `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened; our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
+    `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened, our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
     `exchange` LowCardinality(String) COMMENT 'Exchange token, such as binance' CODEC(ZSTD(1)),
     `market_type` LowCardinality(String) COMMENT 'spot, perpetual, futures or options' CODEC(ZSTD(1)),
     `symbol` LowCardinality(String) COMMENT 'Canonical symbol, such as BTC-USDT' CODEC(ZSTD(1)),
@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS {database}.`trades`
     `price` Decimal(38, 18) COMMENT 'Price in quote units' CODEC(ZSTD(1)),
     `quantity` Decimal(38, 18) COMMENT 'Quantity in base units' CODEC(ZSTD(1)),
     `side` LowCardinality(String) COMMENT 'Side of the taker: buy or sell' CODEC(ZSTD(1)),
-    `is_maker` Nullable(Bool) COMMENT 'Whether the buyer was the maker; NULL where the exchange does not say' CODEC(ZSTD(1)),
+    `is_maker` Nullable(Bool) COMMENT 'Whether the buyer was the maker, NULL where the exchange does not say' CODEC(ZSTD(1)),
     `contracts` Nullable(Decimal(38, 18)) COMMENT 'Quantity in contracts, where the exchange trades contracts' CODEC(ZSTD(1)),
     `first_trade_id` Nullable(UInt64) COMMENT 'First trade of an aggregate' CODEC(ZSTD(1)),
     `last_trade_id` Nullable(UInt64) COMMENT 'Last trade of an aggregate' CODEC(ZSTD(1)),

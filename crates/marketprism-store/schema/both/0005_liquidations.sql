@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS {database}.`liquidations`
 (
-    `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened; our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
+    `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened, our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
     `exchange` LowCardinality(String) COMMENT 'Exchange token, such as binance' CODEC(ZSTD(1)),
     `market_type` LowCardinality(String) COMMENT 'spot, perpetual, futures or options' CODEC(ZSTD(1)),
     `symbol` LowCardinality(String) COMMENT 'Canonical symbol, such as BTC-USDT' CODEC(ZSTD(1)),

@@ -2,7 +2,7 @@ CREATE TABLE IF NOT EXISTS {database}.`replication_log`
 (
     `table_name` LowCardinality(String) COMMENT 'Table the range was copied to' CODEC(ZSTD(1)),
     `stream_epoch` UInt32 COMMENT 'Epoch of the sequences' CODEC(ZSTD(1)),
-    `from_seq` UInt64 COMMENT 'First stream_seq of the range; one more than to_seq of the range before' CODEC(ZSTD(1)),
+    `from_seq` UInt64 COMMENT 'First stream_seq of the range, one more than to_seq of the range before' CODEC(ZSTD(1)),
     `to_seq` UInt64 COMMENT 'Last stream_seq of the range' CODEC(ZSTD(1)),
     `rows` UInt64 COMMENT 'Rows in the range, equal in both tiers' CODEC(ZSTD(1)),
     `checksum` UInt64 COMMENT 'Sum of the hashes of the range''s rows, equal in both tiers' CODEC(ZSTD(1)),

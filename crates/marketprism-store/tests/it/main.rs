@@ -1,0 +1,9 @@
+//! The store against the real engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod connection;
+mod ranges;
+mod round_trip;
+mod schema;
+mod sequences;
+mod sql;
