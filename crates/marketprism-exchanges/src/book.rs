@@ -100,7 +100,7 @@ impl Side {
 
     fn set(&mut self, level: Level) {
         let key = self.sign * units(level.price);
-        let at = self.entries.partition_point(|entry| entry.key < key);
+        let at = self.place(key);
         match self.entries.get_mut(at) {
             Some(entry) if entry.key == key => {
                 if level.quantity.is_zero() {
@@ -114,6 +114,22 @@ impl Side {
                 self.entries.insert(at, Entry { key, level });
                 self.drop_worst();
             }
+        }
+    }
+
+    /// Where the key is or belongs. Gallops from the best level, where most updates are, and bisects only the stretch
+    /// that remains: a search over the whole side would touch memory that no cache holds.
+    fn place(&self, key: i128) -> usize {
+        let mut end = self.entries.len();
+        let mut stride = 1;
+        loop {
+            let start = end.saturating_sub(stride);
+            let stretch = self.entries.get(start..end).unwrap_or_default();
+            if start == 0 || stretch.first().is_some_and(|entry| entry.key < key) {
+                return start + stretch.partition_point(|entry| entry.key < key);
+            }
+            end = start;
+            stride *= 2;
         }
     }
 

@@ -11,6 +11,11 @@ use crate::driver::{Driver, START, options};
 
 type Levels<'l> = &'l [(&'l str, &'l str)];
 
+/// First and last id of each event, the snapshot's last update, and the update the book must end at, if it joins.
+type SpotCase<'c> = (&'c [(u64, u64)], u64, Option<u64>);
+/// The same with `pu` before the two.
+type UsdmCase<'c> = (&'c [(u64, u64, u64)], u64, Option<u64>);
+
 fn levels(levels: Levels<'_>) -> serde_json::Value {
     levels.iter().map(|(price, quantity)| json!([price, quantity])).collect()
 }
@@ -48,8 +53,7 @@ fn live(options: SessionOptions) -> Driver {
 
 #[test]
 fn spot_joins_by_the_recipe() {
-    // Events buffered, then the snapshot's last update, and which event ids the book must end at, if it joins.
-    let cases: [(&[(u64, u64)], u64, Option<u64>); 6] = [
+    let cases: [SpotCase<'_>; 6] = [
         (&[(101, 105), (106, 110)], 105, Some(110)),
         (&[(101, 105), (106, 110)], 103, Some(110)),
         // The snapshot ends just before the buffer begins.
@@ -78,8 +82,7 @@ fn spot_joins_by_the_recipe() {
 
 #[test]
 fn usdm_joins_by_the_recipe() {
-    // (pu, U, u) of the events, the snapshot's last update, and the update the book must end at, if it joins.
-    let cases: [(&[(u64, u64, u64)], u64, Option<u64>); 5] = [
+    let cases: [UsdmCase<'_>; 5] = [
         (&[(90, 95, 99), (99, 103, 110)], 99, Some(110)),
         // The snapshot falls between two events: nothing is missing.
         (&[(90, 95, 99), (99, 103, 110)], 101, Some(110)),
