@@ -1,0 +1,58 @@
+//! What can never be stored goes aside with its reason; everything around it is stored.
+
+use marketprism_bus::dead_letter_subject;
+use marketprism_core::topology;
+use marketprism_testkit::poll_until;
+
+use crate::rig::{DEADLINE, Rig, TRADE_SUBJECT, trade};
+
+#[tokio::test]
+async fn poison_becomes_dead_letters_and_the_others_go_on() {
+    let rig = Rig::start().await;
+    let mut service = rig.service("one").await;
+    let of_trades = |payload: String| (TRADE_SUBJECT.to_owned(), payload);
+    let poison = [
+        of_trades("{\"data_type\":\"tra".to_owned()),
+        of_trades(trade(9).replace("\"100\"", "\"-100\"")),
+        of_trades(trade(9).replace("BTC-USDT", "ETH-USDT")),
+        of_trades(trade(9).replace("\"schema\":1", "\"schema\":2")),
+        ("trade.binance.nonsense.BTC-USDT".to_owned(), trade(9)),
+        ("trade.binance".to_owned(), trade(9)),
+    ];
+    let letters = poison.len() as u64;
+    rig.publish_trades(1..101).await;
+    rig.publish(poison).await;
+    rig.publish_trades(101..201).await;
+    rig.assert_trades(200).await;
+
+    let bus = rig.bus().await;
+    poll_until(DEADLINE, "the dead letters are there", async || {
+        bus.stream_state(topology::DEAD_LETTER).await.unwrap().messages == letters
+    })
+    .await;
+    let subject = dead_letter_subject(topology::MARKET_DATA);
+    let last = bus.last_message(topology::DEAD_LETTER, &subject).await.unwrap().unwrap();
+    assert_eq!(last.payload, trade(9), "the original bytes");
+    let metrics = rig.metrics("one").await;
+    let line = format!("marketprism_storage_validation_errors_total{{data_type=\"trade\"}} {letters}");
+    assert!(metrics.contains(&line), "{metrics}");
+    assert_eq!(rig.health("one").await.0, 200);
+    assert!(service.stop().success());
+}
+
+#[tokio::test]
+async fn a_row_that_clickhouse_refuses_is_found_among_the_others() {
+    let rig = Rig::start().await;
+    let mut service = rig.service("one").await;
+    rig.run("ALTER TABLE marketprism_hot.trades ADD CONSTRAINT cheap CHECK price < 1000").await;
+    let dear = [5_001, 5_002].map(|id| (TRADE_SUBJECT.to_owned(), trade(id).replace("\"100\"", "\"5000\"")));
+    let messages = (1..301).map(|id| (TRADE_SUBJECT.to_owned(), trade(id)));
+    rig.publish(messages.chain(dear)).await;
+    rig.assert_trades(300).await;
+    let bus = rig.bus().await;
+    poll_until(DEADLINE, "the dead letters are there", async || {
+        bus.stream_state(topology::DEAD_LETTER).await.unwrap().messages == 2
+    })
+    .await;
+    assert!(service.stop().success());
+}
