@@ -94,6 +94,8 @@ pub(crate) fn cold_storage(ports: &Ports) -> Value {
         "admin": admin_section(ports.cold_storage_admin),
         "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
         "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },
+        // So that the cold column follows the hot one while somebody watches.
+        "replication": { "interval": "1s" },
     })
 }
 

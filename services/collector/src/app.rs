@@ -18,7 +18,7 @@ pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let bus = Bus::connect_within(&config.nats, "marketprism-collector", config.nats_patience.get())
+    let bus = Bus::connect_within(&config.nats, "marketprism-collector", config.wait.get())
         .await
         .context("failed to connect to NATS")?;
     topology::verify(&bus, &[MARKET_DATA, ORDERBOOK_SNAP]).await.context("the streams are not ready")?;
@@ -28,6 +28,10 @@ pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result
     for (id, exchange) in config.exchanges.into_iter().filter(|(_, exchange)| exchange.enabled) {
         // Validated: the id is in the registry.
         let Some(integration) = registry::find(&id) else { continue };
+        // Named before the first frame: until it flows, what is wanted is unhealthy and not merely unknown.
+        for data_type in &exchange.data_types {
+            service.health().check(data_type.as_str()).unhealthy("no connection yet");
+        }
         let base = exchange.rest_url.as_deref().unwrap_or(integration.rest_url);
         let exchange = Exchange {
             integration,

@@ -15,16 +15,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// Logs.
     pub(crate) logging: LoggingConfig,
+    /// Health and metrics.
     pub(crate) admin: AdminConfig,
+    /// Draining at the end.
     pub(crate) shutdown: ShutdownConfig,
+    /// The broker.
     pub(crate) nats: NatsConfig,
     /// How long to wait for NATS at start before giving up.
-    pub(crate) nats_patience: HumanDuration,
+    pub(crate) wait: HumanDuration,
+    /// How messages are published.
     pub(crate) publisher: PublisherConfig,
     /// Messages between the sockets and the publisher. When it is full the sockets are not read, and TCP holds the
     /// exchange back.
     pub(crate) publish_queue_messages_max: usize,
+    /// Pauses between attempts to connect to an exchange, and to read its instrument list.
     pub(crate) reconnect: BackoffConfig,
     /// Keyed by integration id.
     pub(crate) exchanges: BTreeMap<String, ExchangeConfig>,
@@ -34,6 +40,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ExchangeConfig {
+    /// Whether it is collected.
     pub(crate) enabled: bool,
     /// Canonical symbols, such as `BTC-USDT`.
     pub(crate) symbols: Vec<String>,
@@ -45,6 +52,7 @@ pub(crate) struct ExchangeConfig {
     pub(crate) rest_url: Option<String>,
     /// Which of the exchange's trade streams; its default when absent.
     pub(crate) trade_stream: Option<String>,
+    /// How its order books are kept and published.
     pub(crate) orderbook: OrderBookConfig,
     /// Streams on one connection; the exchange's limit when absent.
     pub(crate) streams_per_connection_max: Option<usize>,
@@ -72,7 +80,7 @@ impl Default for Config {
             admin: AdminConfig::at_ports(8087, 9092),
             shutdown: ShutdownConfig::default(),
             nats: NatsConfig::default(),
-            nats_patience: HumanDuration::from_secs(60),
+            wait: HumanDuration::from_secs(60),
             publisher: PublisherConfig::default(),
             // A second of the busiest minute seen (about 10,000 messages/s over all exchanges).
             publish_queue_messages_max: 10_000,

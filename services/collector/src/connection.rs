@@ -30,6 +30,9 @@ const BOARD_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the exchange may take to answer our close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// One planned connection.
 pub(crate) struct Connection {
     pub(crate) exchange: &'static str,
@@ -142,7 +145,10 @@ impl Connection {
             tokio::select! {
                 frame = socket.next() => match frame {
                     Some(Ok(message)) => self.received(&message, outbox),
-                    _ if closing.is_some() => return Ended::Stopped,
+                    _ if closing.is_some() => {
+                        self.finish_requests(answers, outbox).await;
+                        return Ended::Stopped;
+                    }
                     Some(Err(error)) => return Ended::Lost(Report::from(error).to_string()),
                     None => return Ended::Lost("closed by the exchange".to_owned()),
                 },
@@ -175,6 +181,25 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+
+    /// Takes the answers that are under way: a hole being filled when SIGTERM comes is filled, not declared.
+    async fn finish_requests(&mut self, mut answers: Answers, outbox: &mut Outbox) {
+        let deadline = Instant::now() + FINISH_TIMEOUT;
+        while let Ok(Some((id, answer))) = tokio::time::timeout_at(deadline, answers.next()).await {
+            let outcome =
+                self.session.fetched(id, answer.as_deref().map_err(Clone::clone), clock::now(), outbox);
+            self.count_rejected(outcome);
+            self.request(outbox, &mut answers);
+            self.deliver(outbox).await;
+        }
+    }
+
+    fn request(&self, outbox: &mut Outbox, answers: &mut Answers) {
+        for Request { id, path, weight } in outbox.fetches.drain(..) {
+            let rest = self.rest.clone();
+            answers.push(Box::pin(async move { (id, rest.get(&path, weight).await) }));
         }
     }
 
@@ -212,10 +237,7 @@ impl Connection {
         answers: &mut Answers,
     ) -> Result<(), String> {
         self.deliver(outbox).await;
-        for Request { id, path, weight } in outbox.fetches.drain(..) {
-            let rest = self.rest.clone();
-            answers.push(Box::pin(async move { (id, rest.get(&path, weight).await) }));
-        }
+        self.request(outbox, answers);
         for text in outbox.sends.drain(..) {
             socket.send(Message::text(text)).await.map_err(|error| Report::from(error).to_string())?;
         }

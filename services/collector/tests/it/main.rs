@@ -1,0 +1,14 @@
+//! The real collector between the exchange simulator and a real nats-server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod faults;
+mod flow;
+mod rig;
+mod start;
