@@ -135,7 +135,7 @@ download_engine() {
     local folder=$CACHE/libchdb-npm.part
     rm -rf "$folder" && mkdir -p "$folder"
     (cd "$folder" && npm pack "$CHDB_PACKAGE@$CHDB_VERSION" --loglevel=error >&2) \
-        || die "npm could not download $CHDB_PACKAGE@$CHDB_VERSION either (see above; no network?). Run again to resume, or $CHDB_HINT"
+        || { rm -rf "$folder"; die "npm could not download $CHDB_PACKAGE@$CHDB_VERSION either (see above; no network?). Run again to resume, or $CHDB_HINT"; }
     mv -f "$folder"/*.tgz "$tarball" && rm -rf "$folder"
 }
 

@@ -40,7 +40,9 @@ fn main() {
 async fn measure(url: &str, time: Duration) {
     let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap();
     println!("| format | rows | clients | rows/s | p50 ms | p99 ms |\n|---|---|---|---|---|---|");
-    for (format, batch) in [("RowBinary", 1_000), ("RowBinary", 10_000), ("RowBinary", 100_000), ("Native", 100_000)] {
+    for (format, batch) in
+        [("RowBinary", 1_000), ("RowBinary", 10_000), ("RowBinary", 100_000), ("Native", 100_000)]
+    {
         let sql = ROWS.replace("{rows}", &batch.to_string());
         // The same types as the table's, so that Native needs no conversion.
         post(&http, url, "DROP DATABASE IF EXISTS insert_rate".into()).await;
@@ -54,14 +56,26 @@ async fn measure(url: &str, time: Duration) {
             latencies.sort();
             let total = (latencies.len() * batch) as f64;
             let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_secs_f64() * 1e3;
-            println!("| {format} | {batch} | {clients} | {:.0} | {:.1} | {:.1} |", total / time.as_secs_f64(), at(50), at(99));
+            println!(
+                "| {format} | {batch} | {clients} | {:.0} | {:.1} | {:.1} |",
+                total / time.as_secs_f64(),
+                at(50),
+                at(99)
+            );
         }
     }
     post(&http, url, "DROP DATABASE insert_rate".into()).await;
 }
 
 /// Latencies of the inserts that ended within `time`.
-async fn run(http: &reqwest::Client, url: &str, format: &str, data: &Bytes, clients: usize, time: Duration) -> Vec<Duration> {
+async fn run(
+    http: &reqwest::Client,
+    url: &str,
+    format: &str,
+    data: &Bytes,
+    clients: usize,
+    time: Duration,
+) -> Vec<Duration> {
     let target = Arc::new(format!("{url}/?async_insert=0&query=INSERT+INTO+insert_rate.t+FORMAT+{format}"));
     let end = Instant::now() + time;
     let mut writers = JoinSet::new();

@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn the_shipped_file_says_the_defaults() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/embedded-clickhouse.yaml");
-        let shipped: Config = marketprism_service::config::load(Some(file.as_ref()), &BTreeMap::new(), LEGACY_ENV).unwrap();
+        let shipped: Config =
+            marketprism_service::config::load(Some(file.as_ref()), &BTreeMap::new(), LEGACY_ENV).unwrap();
         let text = |config: &Config| marketprism_service::config::to_yaml(config).unwrap();
         assert_eq!(text(&shipped), text(&Config::default()));
     }

@@ -72,7 +72,13 @@ impl Exception {
     pub(crate) fn from_engine(text: &str) -> Self {
         let text = text.trim();
         let text = text.find("Code: ").and_then(|start| text.get(start..)).unwrap_or(text);
-        let text = text.rfind("(version ").and_then(|start| text.get(..start)).unwrap_or(text).trim_end();
+        // Some are wrapped in themselves, once or twice: then the innermost is the text, up to its own version.
+        let innermost =
+            text.rfind("DB::Exception: Code: ").and_then(|start| text.get(start + "DB::Exception: ".len()..));
+        let nested = innermost.filter(|_| text.matches("DB::Exception: Code: ").count() > 1);
+        let end = nested.map_or_else(|| text.rfind("(version "), |text| text.find("(version "));
+        let text = nested.unwrap_or(text);
+        let text = end.and_then(|end| text.get(..end)).unwrap_or(text).trim_end();
         let code = text
             .strip_prefix("Code: ")
             .and_then(|rest| rest.split_once('.'))

@@ -10,6 +10,7 @@ use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, Progress};
 use crate::format::{self, Streaming};
 use crate::lease::Lease;
+use crate::lexer;
 use crate::reply::{Gone, Reply};
 use crate::request::Request;
 use crate::select;
@@ -253,7 +254,12 @@ fn insert(
             ),
         ));
     }
+    let values = if format == "Values" { Some(values(data, body)?) } else { None };
+    let data = values.as_deref().unwrap_or(data);
     let mut insert = connection.insert(head, format, &request.parameters);
+    if let Some(error) = insert.error() {
+        return Err(Exception::from_engine(&error));
+    }
     let mut taken = insert.append(data);
     while taken {
         // A body that cannot be read to its end drops the insert, which cancels it.
@@ -265,12 +271,40 @@ fn insert(
         taken = insert.append(piece);
         body.consume(length);
     }
+    let refused = insert.error();
     let outcome = insert.finish();
-    match outcome.error() {
+    match refused.or_else(|| outcome.error()) {
         Some(error) => Err(Exception::from_engine(&error)),
         None if !taken => {
             Err(Exception::new(Code::UnknownException, "The engine refused insert data without a reason"))
         }
         None => Ok(outcome.progress()),
     }
+}
+
+/// `VALUES` data, whole: the engine drops what follows a semicolon without an error, and another statement may be there.
+fn values(data: &[u8], body: &mut dyn BufRead) -> Result<Vec<u8>, Exception> {
+    let mut values = data.to_vec();
+    loop {
+        let piece = body.fill_buf().map_err(|error| body::exception(&error))?;
+        let length = piece.len();
+        if length == 0 {
+            break;
+        }
+        values.extend_from_slice(piece);
+        body.consume(length);
+        if values.len() > STATEMENT_BYTES_MAX {
+            return Err(Exception::new(
+                Code::SyntaxError,
+                format_args!(
+                    "VALUES of one insert have at most {STATEMENT_BYTES_MAX} bytes: send more as another format"
+                ),
+            ));
+        }
+    }
+    let mut after = lexer::tokens(&values).skip_while(|token| !token.is_symbol(b';') || token.depth > 0);
+    if after.any(|token| !token.is_symbol(b';')) {
+        return Err(Exception::new(Code::SyntaxError, "Syntax error (Multi-statements are not allowed)"));
+    }
+    Ok(values)
 }

@@ -49,6 +49,7 @@ c_functions! {
     chdb_stream_append: fn(Handle, *const c_void, usize) -> c_int;
     chdb_stream_done: fn(Handle) -> Handle;
     chdb_stream_cancel_insert: fn(Handle);
+    chdb_stream_insert_error: fn(Handle) -> Text;
     chdb_destroy_insert_stream: fn(Handle);
     chdb_result_buffer: fn(Handle) -> Text;
     chdb_result_length: fn(Handle) -> usize;
@@ -365,6 +366,14 @@ impl<'connection> Insert<'connection> {
     pub(crate) fn append(&mut self, data: &[u8]) -> bool {
         // SAFETY: a live insert; the data is copied before the call returns.
         unsafe { (self.functions.chdb_stream_append)(self.handle, data.as_ptr().cast(), data.len()) == 0 }
+    }
+
+    /// Why the insert has failed so far: it could not start, or refused data. Asked before [`Insert::finish`], which
+    /// knows no reason of an insert that never started.
+    pub(crate) fn error(&self) -> Option<String> {
+        // SAFETY: a live insert; the text is null, or lives as long as it.
+        let error = text(unsafe { (self.functions.chdb_stream_insert_error)(self.handle) });
+        error.filter(|error| !error.is_empty())
     }
 
     /// Ends the data and commits.

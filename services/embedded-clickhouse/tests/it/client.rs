@@ -32,7 +32,15 @@ impl Client {
     pub(crate) fn of(server: ClickHouse) -> Self {
         // The platform's trust is never asked: every address is http.
         drop(rustls::crypto::ring::default_provider().install_default());
-        Self { server, http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap() }
+        Self {
+            server,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .pool_max_idle_per_host(0)
+                .tcp_nodelay(true)
+                .build()
+                .unwrap(),
+        }
     }
 
     pub(crate) async fn send(

@@ -66,7 +66,7 @@ async fn inserts_are_decompressed_and_damage_stores_nothing() {
 async fn blocks_go_both_ways_and_a_damaged_one_stores_nothing() {
     let client = Client::start();
     client.run("CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n").await;
-    let sql = "SELECT number FROM numbers(100000) FORMAT Native SETTINGS max_block_size = 10000";
+    let sql = "SELECT number AS n FROM numbers(100000) FORMAT Native SETTINGS max_block_size = 10000";
     let blocks = client.post("compress=1", sql).await.body;
     let parameters = query("INSERT INTO t FORMAT Native") + "&decompress=1";
 

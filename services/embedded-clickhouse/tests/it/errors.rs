@@ -11,6 +11,8 @@ async fn codes_and_statuses_are_the_servers() {
     for (parameters, sql, code, status) in [
         ("", "SELECT * FROM nope", 60, 404),
         ("", "SELECT * FROM nope.t", 81, 404),
+        ("", "INSERT INTO nope VALUES (1)", 60, 404),
+        ("", "INSERT INTO nope FORMAT TSV\n1", 60, 404),
         ("", "SELECT nope FROM t", 47, 404),
         ("", "SELECT nope(1)", 46, 404),
         ("", "SELECT 1 FORMAT Nope", 73, 404),
@@ -19,7 +21,12 @@ async fn codes_and_statuses_are_the_servers() {
         ("", "SELECT (", 62, 400),
         ("", "SELECT 1 INTO OUTFILE '/tmp/x'", 175, 500),
         ("", "CREATE TABLE t (n UInt8) ENGINE = MergeTree ORDER BY n", 57, 500),
-        ("max_execution_time=0.1", "SELECT sleepEachRow(0.05) FROM numbers(100) FORMAT JSON", 159, 408),
+        (
+            "max_execution_time=0.1&max_block_size=1",
+            "SELECT sleepEachRow(0.05) FROM numbers(100) FORMAT JSON",
+            159,
+            408,
+        ),
         (
             "max_memory_usage=1000000",
             "SELECT groupArray(number) FROM numbers(10000000) FORMAT JSON",
