@@ -18,6 +18,20 @@ use std::ptr;
 type Handle = *mut c_void;
 type Text = *const c_char;
 
+/// Starts a statement: connection, text, format, and the parameters' names and values with their lengths.
+type Start = unsafe extern "C" fn(
+    Handle,
+    Text,
+    usize,
+    Text,
+    usize,
+    *const Text,
+    *const usize,
+    *const Text,
+    *const usize,
+    usize,
+) -> Handle;
+
 macro_rules! c_functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $returned:ty)?;)*) => {
         struct Functions { $($name: unsafe extern "C" fn($($argument),*) $(-> $returned)?,)* }
@@ -130,43 +144,13 @@ unsafe impl Send for Connection {}
 impl Connection {
     /// Runs a statement and holds its whole result.
     pub(crate) fn query(&mut self, sql: &[u8], format: &str, parameters: &Parameters) -> Outcome<'_> {
-        let p = parameters.raw();
-        // SAFETY: all pointers come with their lengths and live through the call.
-        let result = unsafe {
-            (self.functions.chdb_query_with_params_n)(
-                self.handle,
-                sql.as_ptr().cast(),
-                sql.len(),
-                format.as_ptr().cast(),
-                format.len(),
-                p.names.as_ptr(),
-                p.name_lengths.as_ptr(),
-                p.values.as_ptr(),
-                p.value_lengths.as_ptr(),
-                p.names.len(),
-            )
-        };
+        let result = self.start(self.functions.chdb_query_with_params_n, sql, format, parameters);
         Outcome { functions: self.functions, handle: result, connection: PhantomData }
     }
 
     /// Starts a query whose result is fetched piece by piece.
     pub(crate) fn stream(&mut self, sql: &[u8], format: &str, parameters: &Parameters) -> Stream<'_> {
-        let p = parameters.raw();
-        // SAFETY: as in `query`.
-        let stream = unsafe {
-            (self.functions.chdb_stream_query_with_params_n)(
-                self.handle,
-                sql.as_ptr().cast(),
-                sql.len(),
-                format.as_ptr().cast(),
-                format.len(),
-                p.names.as_ptr(),
-                p.name_lengths.as_ptr(),
-                p.values.as_ptr(),
-                p.value_lengths.as_ptr(),
-                p.names.len(),
-            )
-        };
+        let stream = self.start(self.functions.chdb_stream_query_with_params_n, sql, format, parameters);
         Stream {
             start: Outcome { functions: self.functions, handle: stream, connection: PhantomData },
             connection: self,
@@ -176,10 +160,15 @@ impl Connection {
 
     /// Starts an insert: `sql` has neither a FORMAT clause nor data.
     pub(crate) fn insert(&mut self, sql: &[u8], format: &str, parameters: &Parameters) -> Insert<'_> {
+        let insert = self.start(self.functions.chdb_stream_insert_with_params_n, sql, format, parameters);
+        Insert { functions: self.functions, handle: insert, settled: false, connection: PhantomData }
+    }
+
+    fn start(&self, function: Start, sql: &[u8], format: &str, parameters: &Parameters) -> Handle {
         let p = parameters.raw();
-        // SAFETY: as in `query`.
-        let insert = unsafe {
-            (self.functions.chdb_stream_insert_with_params_n)(
+        // SAFETY: `function` is one of this library's; all pointers come with their lengths and live through the call.
+        unsafe {
+            function(
                 self.handle,
                 sql.as_ptr().cast(),
                 sql.len(),
@@ -191,8 +180,7 @@ impl Connection {
                 p.value_lengths.as_ptr(),
                 p.names.len(),
             )
-        };
-        Insert { functions: self.functions, handle: insert, settled: false, connection: PhantomData }
+        }
     }
 
     /// How many statements a text holds, without running any; `None` when it cannot be parsed.
