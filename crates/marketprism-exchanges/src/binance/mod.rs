@@ -1,12 +1,13 @@
 //! Binance spot and USDⓈ-M futures. One session type serves both; what differs is data in [`market`].
 //!
 //! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`] and [`depth`] (wire
-//! shapes), [`trades`] and [`order_book`] (one symbol's two state machines), [`subscriptions`] and [`requests`]
+//! shapes), [`trades`] and [`order_book`] (one symbol's two state machines) with [`backfill`] and [`chain`], [`subscriptions`] and [`requests`]
 //! (what is asked of the exchange), [`session`] (all of it together).
 
 use std::time::Duration;
 
 mod backfill;
+mod chain;
 mod depth;
 mod feed;
 mod frame;

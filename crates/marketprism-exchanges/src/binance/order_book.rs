@@ -26,7 +26,7 @@ use std::time::Duration;
 use marketprism_core::message::{Level, OrderBook};
 use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
 
-use super::SECOND;
+use super::chain::{Join, Order, Received};
 use super::depth::{self, Depth, Levels};
 use super::feed::{Context, Missing};
 use super::market::Chain;
@@ -38,10 +38,6 @@ use crate::session::{FetchFailed, Note, Rejected};
 /// Events kept while a snapshot is awaited: 100 s of the 100 ms stream. When there are more the oldest are
 /// forgotten, which only asks for a younger snapshot; it contains them, so nothing is lost.
 const BUFFERED_EVENTS_MAX: usize = 1_000;
-/// An event whose ids are old but which happened this much after the last one is no duplicate: the exchange began to
-/// count anew (test networks do, after each wipe).
-const RESTART_MICROS_MIN: i64 = SECOND;
-
 /// The book of one symbol and where it stands in the recipe.
 #[derive(Debug)]
 pub(super) struct BookSync {
@@ -83,35 +79,10 @@ enum Phase {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Received {
-    last: u64,
-    event: Timestamp,
-}
-
-#[derive(Debug, Clone, Copy)]
 struct Applied {
     last: u64,
     event: Timestamp,
     received: Timestamp,
-}
-
-/// How an event relates to the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Next,
-    Old,
-    /// Ids that are missing between the two.
-    Hole(u64, u64),
-    /// Ids begin anew.
-    Restarted,
-}
-
-/// How the first remaining event relates to the snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Join {
-    Contained,
-    Joins,
-    TooOld,
 }
 
 impl BookSync {
@@ -168,7 +139,7 @@ impl BookSync {
     /// An event arrived.
     pub(super) fn event(&mut self, depth: Depth, levels: &Levels, context: &mut Context<'_>) {
         // 7.
-        match self.order(&depth) {
+        match self.chain.order(self.received, &depth, self.hole_reason == GapReason::Disconnect) {
             Order::Next => {}
             Order::Old => return context.out.note(Note::Duplicate { data_type: DataType::OrderBook }),
             Order::Hole(from, to) => self.broken(Some((from, to)), &depth, context),
@@ -194,26 +165,6 @@ impl BookSync {
                     self.publish(context);
                 }
             }
-        }
-    }
-
-    fn order(&self, depth: &Depth) -> Order {
-        let Some(received) = self.received else { return Order::Next };
-        let next = received.last.saturating_add(1);
-        if depth.last <= received.last {
-            let is_later = depth.event.micros_since(received.event) > RESTART_MICROS_MIN;
-            return if is_later { Order::Restarted } else { Order::Old };
-        }
-        match self.chain {
-            Chain::Dense if depth.first <= next => Order::Next,
-            Chain::Dense => Order::Hole(next, depth.first.saturating_sub(1)),
-            Chain::Linked => match depth.previous.unwrap_or_default() {
-                previous if previous == received.last => Order::Next,
-                previous if previous > received.last => Order::Hole(next, previous),
-                // A new connection may cut the updates into events elsewhere; on one connection that is a break.
-                _ if self.hole_reason == GapReason::Disconnect => Order::Next,
-                _ => Order::Hole(next, depth.first.saturating_sub(1).max(next)),
-            },
         }
     }
 
@@ -264,7 +215,7 @@ impl BookSync {
         };
         // 3.
         let is_too_old = match self.buffer.front() {
-            Some((first, ..)) => self.join(last, first) == Join::TooOld,
+            Some((first, ..)) => self.chain.join(last, first) == Join::TooOld,
             None => self.received.is_some_and(|received| last < received.last),
         };
         if is_too_old {
@@ -295,26 +246,10 @@ impl BookSync {
         self.snapshot.failed(now, retry_after);
     }
 
-    fn join(&self, snapshot: u64, depth: &Depth) -> Join {
-        let (is_contained, joins) = match self.chain {
-            // 4., 5.
-            Chain::Dense => (depth.last <= snapshot, depth.first <= snapshot.saturating_add(1)),
-            Chain::Linked => (
-                depth.last < snapshot,
-                depth.first <= snapshot || depth.previous.is_some_and(|previous| previous <= snapshot),
-            ),
-        };
-        match (is_contained, joins) {
-            (true, _) => Join::Contained,
-            (false, true) => Join::Joins,
-            (false, false) => Join::TooOld,
-        }
-    }
-
     /// One event on a book that has its snapshot.
     fn step(&mut self, depth: Depth, received: Timestamp, levels: &Levels, context: &mut Context<'_>) {
         if let Phase::Joining(snapshot) = self.phase {
-            match self.join(snapshot, &depth) {
+            match self.chain.join(snapshot, &depth) {
                 // 4.
                 Join::Contained => return,
                 // 5.
