@@ -1,0 +1,6 @@
+//! cold-storage as a process, with a real broker and the real engine; the hot tier is filled by the tests themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod replication;
+mod rig;
+mod start;
