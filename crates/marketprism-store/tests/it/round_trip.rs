@@ -63,7 +63,7 @@ fn comparable(value: &Value) -> Value {
                 .parse::<Decimal>()
                 .map_or_else(|_| value.clone(), |decimal| json!(decimal.units().to_string())),
         },
-        _ => value.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.clone(),
     }
 }
 
