@@ -15,13 +15,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The broker.
     pub(crate) nats: NatsConfig,
     /// How long to wait for a broker that does not answer yet.
     pub(crate) wait: HumanDuration,
     /// By the stream's name in lower case, as environment variables can name it.
     pub(crate) streams: BTreeMap<String, StreamSize>,
+    /// Logs.
     pub(crate) logging: LoggingConfig,
+    /// Health and metrics.
     pub(crate) admin: AdminConfig,
+    /// Draining at the end.
     pub(crate) shutdown: ShutdownConfig,
 }
 

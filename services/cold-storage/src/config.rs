@@ -15,6 +15,7 @@ const ROWS_MAX: u64 = 1_000_000;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The broker, only asked how far hot-storage has acknowledged.
     pub(crate) nats: NatsConfig,
     /// Read from; its schema is hot-storage's business.
     pub(crate) hot: ClickHouseConfig,
@@ -24,9 +25,13 @@ pub(crate) struct Config {
     pub(crate) schema: SchemaMode,
     /// How long to wait at the start for what does not answer, or is not prepared, yet.
     pub(crate) wait: HumanDuration,
+    /// How the hot tier is copied.
     pub(crate) replication: ReplicationConfig,
+    /// Logs.
     pub(crate) logging: LoggingConfig,
+    /// Health and metrics.
     pub(crate) admin: AdminConfig,
+    /// Draining at the end.
     pub(crate) shutdown: ShutdownConfig,
 }
 

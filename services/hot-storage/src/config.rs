@@ -16,19 +16,25 @@ const BATCHES_OUT: u32 = 2;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The broker.
     pub(crate) nats: NatsConfig,
+    /// The hot tier.
     pub(crate) clickhouse: ClickHouseConfig,
     /// `apply` or `check`.
     pub(crate) schema: SchemaMode,
     /// How long to wait at the start for a broker or a server that does not answer yet.
     pub(crate) wait: HumanDuration,
+    /// When a batch is written.
     pub(crate) batch: BatchConfig,
     /// A message not acknowledged within this is delivered again.
     pub(crate) ack_wait: HumanDuration,
     /// Pauses between attempts while the server is away.
     pub(crate) retry: BackoffConfig,
+    /// Logs.
     pub(crate) logging: LoggingConfig,
+    /// Health and metrics.
     pub(crate) admin: AdminConfig,
+    /// Draining at the end.
     pub(crate) shutdown: ShutdownConfig,
 }
 
@@ -36,8 +42,11 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct BatchConfig {
+    /// Rows of one insert.
     pub(crate) rows_max: usize,
+    /// Payload bytes of one insert.
     pub(crate) bytes_max: usize,
+    /// How long the oldest message of a batch waits.
     pub(crate) age_max: HumanDuration,
 }
 
