@@ -19,8 +19,10 @@ use crate::delivery::Delivery;
 use crate::error::BusError;
 use crate::metrics::ConsumerMetrics;
 
-/// How long after a pull request's end its last word is awaited: the broker ends it by its own clock.
-const END_SLACK: Duration = Duration::from_millis(500);
+/// How long after a pull request's end, and after each message that comes then, its last word is awaited. The broker ends it
+/// by its own clock and always says so, behind the last message; whoever left earlier would get the messages that were
+/// on their way only after `ack_wait`. A connection that died meanwhile is noticed by its status.
+const END_SLACK: Duration = Duration::from_secs(2);
 
 /// Pause before a vanished consumer is created again, so that a stream that is gone is not asked for in a tight loop.
 const REBIND_DELAY: Duration = Duration::from_millis(200);
@@ -225,6 +227,8 @@ impl Consumer {
             };
             if reply.status.is_none_or(|status| status == StatusCode::OK) {
                 deliveries.extend(Delivery::new(&self.bus, reply));
+                // Bounded by the number of messages asked for.
+                end.as_mut().reset(deadline.max(Instant::now()) + END_SLACK);
             } else if let Some(ended) = self.read_status(&reply, deliveries.is_empty())? {
                 return Ok(ended);
             }

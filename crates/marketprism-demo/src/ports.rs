@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::failure::{Failure, io};
+use crate::failure::Failure;
 use crate::options::Ports as Choice;
 
 /// Every port the demo listens on.
@@ -77,14 +77,22 @@ fn check(port: u16, purpose: &'static str) -> Result<(), Failure> {
     }
 }
 
-/// Sixteen ports the system gives; they are released again, so another program may in theory be quicker.
+/// Free ports below the range from which the system takes the local ports of outgoing connections, so that no connection
+/// of ours takes one between this check and its use.
+const FREE_FROM: u16 = 10_000;
+const FREE_TO: u16 = 32_000;
+
 fn free() -> Result<Ports, Failure> {
-    let mut held = Vec::new();
+    // Two demos that start together begin at different places.
+    let width = u32::from(FREE_TO - FREE_FROM);
+    let start = (std::process::id().wrapping_mul(7_919)) % width;
+    let mut candidates =
+        (0..width).map(|step| FREE_FROM + u16::try_from((start + step) % width).unwrap_or_default());
     let mut next = || -> Result<u16, Failure> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io("find a free port"))?;
-        let port = listener.local_addr().map_err(io("find a free port"))?.port();
-        held.push(listener);
-        Ok(port)
+        let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        candidates
+            .find(is_free)
+            .ok_or_else(|| Failure::Usage("no free port between 10000 and 32000".to_owned()))
     };
     Ok(Ports {
         nats: next()?,

@@ -27,6 +27,14 @@ pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
     }
     let mut text = format!("{table}\n");
     text.push_str("orderbook: the exchange's updates contained in the stored books; backfilled: trades made while nobody was connected\n");
+    for ids in &verdict.trade_ids {
+        let (place, missing) =
+            (format!("{} {} {}", ids.exchange, ids.market_type, ids.instrument_id), ids.missing);
+        text.push_str(&format!(
+            "trade ids of {place}: {}…{}, {missing} not stored from the socket\n",
+            ids.first, ids.last
+        ));
+    }
     for gap in &verdict.gaps {
         let filled = grouped(gap.filled);
         text.push_str(&format!(
@@ -48,7 +56,7 @@ fn counts(account: &Account) -> [u64; 8] {
     [sent, hot, cold, lost, duplicated, different, compared, backfilled]
 }
 
-/// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"clean":true}`
+/// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"trade_ids":[…],"clean":true}`
 pub(crate) fn json(verdict: &Verdict) -> Value {
     let mut data_types: Map<String, Value> = Map::new();
     let mut totals = Account::default();
@@ -60,5 +68,5 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
     for (data_type, account) in sums {
         data_types.insert(data_type.to_owned(), json!(account));
     }
-    json!({ "data_types": data_types, "totals": totals, "gaps": verdict.gaps, "clean": verdict.is_clean() })
+    json!({ "data_types": data_types, "totals": totals, "gaps": verdict.gaps, "trade_ids": verdict.trade_ids, "clean": verdict.is_clean() })
 }

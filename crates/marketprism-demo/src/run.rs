@@ -20,8 +20,9 @@ use crate::stack::Stack;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long both tiers may take to hold everything after the exchange fell silent.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
-/// Counts that stand still for this long will not grow any more.
-const SETTLED_AFTER: Duration = Duration::from_secs(12);
+/// Counts that stand still for this long will not grow any more: longer than hot-storage's `ack_wait`, after which the broker
+/// delivers again what nobody acknowledged.
+const SETTLED_AFTER: Duration = Duration::from_secs(40);
 
 /// Runs the demo as asked.
 pub(crate) async fn run(options: &Options) -> Result<Verdict, Failure> {

@@ -88,7 +88,10 @@ impl History {
 pub(crate) async fn sample(stack: &Stack, http: &Http, live: bool, replay: bool) -> Sample {
     let mut sample = Sample { at: Instant::now(), rows: BTreeMap::new(), replay_done: false, trouble: None };
     let outcome = fill(&mut sample, stack, http, live, replay).await;
-    sample.trouble = outcome.err().map(|failure| failure.to_string());
+    // Before hot- and cold-storage have made their tables there is nothing to count, and nothing wrong.
+    let failure = outcome.err().map(|failure| failure.to_string());
+    sample.trouble =
+        failure.filter(|failure| !failure.contains("UNKNOWN_TABLE") && !failure.contains("UNKNOWN_DATABASE"));
     sample
 }
 

@@ -75,6 +75,7 @@ impl Account {
 pub(crate) struct Verdict {
     pub(crate) accounts: BTreeMap<Key, Account>,
     pub(crate) gaps: Vec<GapCount>,
+    pub(crate) trade_ids: Vec<trades::IdRange>,
     /// False for a run that sent nothing: an empty run proves nothing.
     pub(crate) proven: bool,
 }
@@ -108,7 +109,7 @@ pub(crate) async fn reconcile(
     trades::read_tier(&mut sent.trades, http, cold, trades::Side::Cold).await?;
     let hot_books = books::read_tier(http, hot).await?;
     let cold_books = books::read_tier(http, cold).await?;
-    let mut verdict = Verdict::default();
+    let mut verdict = Verdict { trade_ids: sent.trades.ids(), ..Verdict::default() };
     sent.trades.settle(&mut verdict.accounts);
     books::settle(&sent.books, &hot_books, &cold_books, &mut verdict.accounts);
     verdict.gaps = gaps(http, hot).await?;
@@ -122,6 +123,7 @@ pub(crate) async fn stored_only(http: &Http, hot: &Tier, cold: &Tier) -> Result<
     let mut trades = trades::Trades::of_unknown_exchange();
     trades::read_tier(&mut trades, http, hot, trades::Side::Hot).await?;
     trades::read_tier(&mut trades, http, cold, trades::Side::Cold).await?;
+    verdict.trade_ids = trades.ids();
     trades.settle(&mut verdict.accounts);
     let (hot_books, cold_books) = (books::read_tier(http, hot).await?, books::read_tier(http, cold).await?);
     books::settle_unknown(&hot_books, &cold_books, &mut verdict.accounts);

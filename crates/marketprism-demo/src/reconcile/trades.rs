@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 
 use marketprism_core::Decimal;
+use serde::Serialize;
 
 use super::{Account, Tier};
 use crate::failure::Failure;
@@ -47,6 +48,20 @@ struct Known {
     content: Content,
     hot: u16,
     cold: u16,
+}
+
+/// The trade ids of one stream that are in the hot tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct IdRange {
+    pub(crate) exchange: String,
+    pub(crate) market_type: String,
+    pub(crate) instrument_id: String,
+    /// Ids of aggregates, which count their own.
+    pub(crate) aggregated: bool,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Ids between first and last that are not stored as sent: backfilled, or declared in a gap.
+    pub(crate) missing: u64,
 }
 
 type Stream = (String, String, String, bool);
@@ -120,6 +135,31 @@ impl Trades {
         if content != Some(known.content) {
             account.different += 1;
         }
+    }
+
+    /// First and last id of each stream in the hot tier, and how many between them are not there.
+    pub(super) fn ids(&self) -> Vec<IdRange> {
+        let mut ranges: BTreeMap<&Stream, (u64, u64, u64)> = BTreeMap::new();
+        let names: HashMap<u32, &Stream> =
+            self.streams.iter().map(|(name, stream)| (*stream, name)).collect();
+        for ((stream, id), _) in self.known.iter().filter(|(_, known)| known.hot > 0) {
+            let Some(name) = names.get(stream) else { continue };
+            let (first, last, count) = ranges.entry(name).or_insert((*id, *id, 0));
+            (*first, *last, *count) = ((*first).min(*id), (*last).max(*id), *count + 1);
+        }
+        let range =
+            |((exchange, market_type, instrument_id, aggregated), (first, last, count)): (&Stream, _)| {
+                IdRange {
+                    exchange: exchange.clone(),
+                    market_type: market_type.clone(),
+                    instrument_id: instrument_id.clone(),
+                    aggregated: *aggregated,
+                    first,
+                    last,
+                    missing: last - first + 1 - count,
+                }
+            };
+        ranges.into_iter().map(range).collect()
     }
 
     /// Turns what was entered into accounts.
