@@ -147,3 +147,20 @@ async fn gaps(http: &Http, hot: &Tier) -> Result<Vec<GapCount>, Failure> {
     .await?;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_in_which_nothing_was_sent_proves_nothing() {
+        let key = Key {
+            data_type: "trade".to_owned(),
+            exchange: "binance".to_owned(),
+            market_type: "spot".to_owned(),
+        };
+        let accounts = BTreeMap::from([(key, Account::default())]);
+        assert!(!Verdict { accounts: accounts.clone(), ..Verdict::default() }.is_clean());
+        assert!(Verdict { accounts, proven: true, ..Verdict::default() }.is_clean());
+    }
+}

@@ -34,13 +34,6 @@ fn a_second_demo_in_the_same_folder_is_told_of_the_first() {
 }
 
 #[test]
-fn a_run_in_which_nothing_was_sent_proves_nothing() {
-    let run = demo(&["--for", "1ms"]);
-    assert_eq!(run.code, Some(1), "{}", run.text);
-    assert!(run.text.contains("nothing was sent: nothing is proven"), "{}", run.text);
-}
-
-#[test]
 fn what_cannot_be_combined_is_said() {
     let run = demo(&["--live", "--replay", "x", "--format", "hbt"]);
     assert_eq!(run.code, Some(2));
