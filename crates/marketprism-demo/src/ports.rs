@@ -10,6 +10,7 @@ use crate::options::Ports as Choice;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
     pub(crate) nats: u16,
+    pub(crate) nats_monitor: u16,
     pub(crate) simulator: u16,
     pub(crate) clickhouse_hot: u16,
     pub(crate) clickhouse_cold: u16,
@@ -24,6 +25,7 @@ pub(crate) struct Ports {
 
 const STANDARD: Ports = Ports {
     nats: 4222,
+    nats_monitor: 8222,
     simulator: 9443,
     clickhouse_hot: 8123,
     clickhouse_cold: 8124,
@@ -52,6 +54,7 @@ impl Ports {
     fn list(self) -> Vec<(u16, &'static str)> {
         let mut list = vec![
             (self.nats, "nats-server"),
+            (self.nats_monitor, "nats-server's monitoring"),
             (self.simulator, "the exchange simulator"),
             (self.clickhouse_hot, "ClickHouse hot"),
             (self.clickhouse_cold, "ClickHouse cold"),
@@ -96,6 +99,7 @@ fn free() -> Result<Ports, Failure> {
     };
     Ok(Ports {
         nats: next()?,
+        nats_monitor: next()?,
         simulator: next()?,
         clickhouse_hot: next()?,
         clickhouse_cold: next()?,

@@ -199,11 +199,7 @@ async fn settle(
 }
 
 fn is_settled(sample: &Sample) -> bool {
-    !sample.rows.is_empty()
-        && sample
-            .rows
-            .values()
-            .all(|counts| counts.sent.is_none_or(|sent| counts.hot >= sent) && counts.cold >= counts.hot)
+    sample.waiting == Some(0) && sample.rows.values().all(|counts| counts.cold >= counts.hot)
 }
 
 fn same(a: &Sample, b: &Sample) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct Sample {
     pub(crate) at: Instant,
     pub(crate) rows: BTreeMap<Key, Counts>,
     pub(crate) replay_done: bool,
+    /// Messages in the broker whose storage hot-storage has not confirmed.
+    pub(crate) waiting: Option<u64>,
     /// Rows without a table or a simulator that did not answer in time are no failure of the demo; they are said.
     pub(crate) trouble: Option<String>,
 }
@@ -86,7 +88,13 @@ impl History {
 
 /// Asks everyone once.
 pub(crate) async fn sample(stack: &Stack, http: &Http, live: bool, replay: bool) -> Sample {
-    let mut sample = Sample { at: Instant::now(), rows: BTreeMap::new(), replay_done: false, trouble: None };
+    let mut sample = Sample {
+        at: Instant::now(),
+        rows: BTreeMap::new(),
+        replay_done: false,
+        waiting: None,
+        trouble: None,
+    };
     let outcome = fill(&mut sample, stack, http, live, replay).await;
     // Before hot- and cold-storage have made their tables there is nothing to count, and nothing wrong.
     let failure = outcome.err().map(|failure| failure.to_string());
@@ -117,9 +125,23 @@ async fn fill(
             counts.sent = Some(counts.sent.unwrap_or_default() + sent);
         }
     }
+    let broker = http.get_json(&format!("{}/jsz?streams=1&consumers=1", stack.nats_monitor_url())).await?;
+    sample.waiting = Some(waiting(&broker));
     let event = if replay { "ts_recv" } else { "timestamp" };
     tier(sample, http, &stack.hot_url(), "marketprism_hot", event, true).await?;
     tier(sample, http, &stack.cold_url(), "marketprism_cold", event, false).await
+}
+
+/// What the consumers of all streams have not been given, or have not acknowledged.
+fn waiting(broker: &Value) -> u64 {
+    let list =
+        |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    let accounts = list(broker, "account_details");
+    let streams = accounts.iter().flat_map(|account| list(account, "stream_detail"));
+    let consumers = streams.flat_map(|stream| list(&stream, "consumer_detail"));
+    let count =
+        |consumer: &Value, field: &str| consumer.get(field).and_then(Value::as_u64).unwrap_or_default();
+    consumers.map(|consumer| count(&consumer, "num_pending") + count(&consumer, "num_ack_pending")).sum()
 }
 
 async fn tier(

@@ -21,9 +21,10 @@ pub(crate) struct Subscription {
 /// Everything JetStream is told: durable within a second of power loss, loopback only.
 pub(crate) fn nats(ports: &Ports, store: &Path) -> String {
     format!(
-        "listen: 127.0.0.1:{}\nserver_name: marketprism-demo\n\
+        "listen: 127.0.0.1:{}\nhttp: 127.0.0.1:{}\nserver_name: marketprism-demo\n\
          jetstream {{ store_dir: {:?}, max_mem: 256M, max_file: 50G, sync_interval: \"1s\" }}\n",
         ports.nats,
+        ports.nats_monitor,
         store.display().to_string(),
     )
 }

@@ -220,6 +220,10 @@ impl Stack {
         format!("http://{}", address(self.ports.simulator))
     }
 
+    pub(crate) fn nats_monitor_url(&self) -> String {
+        format!("http://{}", address(self.ports.nats_monitor))
+    }
+
     pub(crate) fn hot_url(&self) -> String {
         format!("http://{}", address(self.ports.clickhouse_hot))
     }

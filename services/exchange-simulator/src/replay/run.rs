@@ -1,6 +1,6 @@
 //! The second pass over a capture: frames to their subscribers in recorded order, at the pace asked for.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -166,18 +166,19 @@ impl Serving<'_> {
 
     /// Publishes the held diffs whose books were fetched.
     async fn release(&mut self) {
-        if self.held.iter().all(|(instrument, _)| self.is_still_held(*instrument)) {
+        // Decided once: a book fetched while others are published would have its later diffs overtake its earlier ones.
+        let free: HashSet<usize> =
+            self.held.iter().map(|(held, _)| *held).filter(|held| !self.is_still_held(*held)).collect();
+        if free.is_empty() {
             return;
         }
-        let mut still = VecDeque::new();
-        for (instrument, data) in std::mem::take(&mut self.held) {
-            if self.is_still_held(instrument) {
-                still.push_back((instrument, data));
-            } else {
-                self.publish(Stream { instrument, feed: Feed::Depth }, data).await;
-            }
-        }
+        let (now, still) =
+            std::mem::take(&mut self.held).into_iter().partition(|(held, _)| free.contains(held));
         self.held = still;
+        let now: VecDeque<_> = now;
+        for (instrument, data) in now {
+            self.publish(Stream { instrument, feed: Feed::Depth }, data).await;
+        }
     }
 
     /// A book nobody fetched and whose diffs nobody takes any more holds nothing up.
