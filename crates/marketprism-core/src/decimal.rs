@@ -15,6 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub const SCALE: u32 = 18;
 /// The longest text that is looked at; exchanges send at most about 30 characters.
 const TEXT_BYTES_MAX: usize = 64;
+/// As many digits fit a u64, and as many decimals the tables.
+const PLAIN_BYTES_MAX: usize = 19;
 /// 2^96 - 1: the largest integer the representation holds.
 const MANTISSA_MAX: u128 = (1 << 96) - 1;
 /// 10^20: the first integer that `Decimal(38, 18)` cannot hold.
@@ -46,10 +48,37 @@ impl Decimal {
     /// Empty or other text (`NaN`, `.5`, `+1`), more than 18 decimals, or a value that needs more than 96 bits or
     /// reaches 10^20: each with the text.
     pub fn parse(text: &[u8]) -> Result<Self, DecimalError> {
+        if let Some(decimal) = Self::scan_plain(text) {
+            return Ok(decimal);
+        }
         Self::scan(text).map_err(|reason| DecimalError {
             text: String::from_utf8_lossy(text.get(..TEXT_BYTES_MAX).unwrap_or(text)).into_owned(),
             reason,
         })
+    }
+
+    /// What exchanges send, `digits.digits` or `digits` short enough to fit every bound: several times a message, and
+    /// twice a level. `None` leaves the text to [`Self::scan`].
+    fn scan_plain(text: &[u8]) -> Option<Self> {
+        if text.len() > PLAIN_BYTES_MAX {
+            return None;
+        }
+        let mut mantissa: u64 = 0;
+        let mut point = None;
+        for (at, &byte) in text.iter().enumerate() {
+            match byte {
+                // Nothing wraps: as many nines fit.
+                b'0'..=b'9' => mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(byte - b'0')),
+                b'.' if point.is_none() => point = Some(at),
+                _ => return None,
+            }
+        }
+        let (whole, decimals) = point.map_or((text.len(), 0), |at| (at, text.len() - at - 1));
+        if whole == 0 || (point.is_some() && decimals == 0) {
+            return None;
+        }
+        let [lo, mid] = [0, 32].map(|shift| word(u128::from(mantissa), shift));
+        Some(Self(rust_decimal::Decimal::from_parts(lo, mid, 0, false, u32::try_from(decimals).ok()?)))
     }
 
     fn scan(text: &[u8]) -> Result<Self, &'static str> {
@@ -61,9 +90,7 @@ impl Decimal {
             Some((b'-', rest)) => (true, rest),
             Some(_) => (false, text),
         };
-        // Up to 19 digits fit a u64, which is what exchanges send; beyond that the slow accumulator takes over.
-        let mut short: u64 = 0;
-        let mut long: u128 = 0;
+        let mut mantissa: u128 = 0;
         let mut count: usize = 0;
         let mut point: Option<usize> = None;
         let mut exponent: i32 = 0;
@@ -71,18 +98,10 @@ impl Decimal {
         while let Some(&byte) = bytes.next() {
             match byte {
                 b'0'..=b'9' => {
-                    let digit = byte - b'0';
-                    if count < 19 {
-                        short = short * 10 + u64::from(digit);
-                    } else {
-                        if count == 19 {
-                            long = u128::from(short);
-                        }
-                        long = long
-                            .checked_mul(10)
-                            .and_then(|value| value.checked_add(u128::from(digit)))
-                            .ok_or("has more digits than can be kept exactly")?;
-                    }
+                    mantissa = mantissa
+                        .checked_mul(10)
+                        .and_then(|value| value.checked_add(u128::from(byte - b'0')))
+                        .ok_or("has more digits than can be kept exactly")?;
                     count += 1;
                 }
                 b'.' if point.is_none() && count > 0 => point = Some(count),
@@ -96,7 +115,6 @@ impl Decimal {
         if count == 0 || point == Some(count) {
             return Err("is not a decimal");
         }
-        let mantissa = if count > 19 { long } else { u128::from(short) };
         let decimals = point.map_or(0, |at| count - at);
         let scale = i32::try_from(decimals).map_err(|_| "is too long for a decimal")? - exponent;
         Self::from_mantissa(negative, mantissa, scale)
