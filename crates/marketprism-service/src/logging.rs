@@ -1,5 +1,7 @@
 //! Logs to standard error, for people or as JSON; panics are logged like errors.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -30,7 +32,10 @@ pub(crate) fn install(config: &LoggingConfig) -> Result<(), Report> {
     let filter = filter(config).map_err(Report::message)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
-        LogFormat::Human => lines.with_target(false).finish().try_init(),
+        // Colours are for a terminal; in a file they are noise.
+        LogFormat::Human => {
+            lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).finish().try_init()
+        }
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
     }
     .context("failed to install the log subscriber")?;

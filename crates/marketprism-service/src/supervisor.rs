@@ -70,7 +70,7 @@ impl Tasks {
         role: Role,
         task: impl Future<Output = Result<(), Report>> + Send + 'static,
     ) {
-        let span = tracing::info_span!("task", name);
+        let span = tracing::info_span!(parent: None, "task", name);
         let mut running = self.running();
         let abort = running.set.spawn_on(task.instrument(span), &self.runtime);
         running.names.insert(abort.id(), Task { name, role, abort });

@@ -119,7 +119,7 @@ pub(crate) async fn reconcile(
 
 /// What is stored, where nobody knows what was sent.
 pub(crate) async fn stored_only(http: &Http, hot: &Tier, cold: &Tier) -> Result<Verdict, Failure> {
-    let mut verdict = Verdict { proven: true, ..Verdict::default() };
+    let mut verdict = Verdict::default();
     let mut trades = trades::Trades::of_unknown_exchange();
     trades::read_tier(&mut trades, http, hot, trades::Side::Hot).await?;
     trades::read_tier(&mut trades, http, cold, trades::Side::Cold).await?;
@@ -128,6 +128,7 @@ pub(crate) async fn stored_only(http: &Http, hot: &Tier, cold: &Tier) -> Result<
     let (hot_books, cold_books) = (books::read_tier(http, hot).await?, books::read_tier(http, cold).await?);
     books::settle_unknown(&hot_books, &cold_books, &mut verdict.accounts);
     verdict.gaps = gaps(http, hot).await?;
+    verdict.proven = verdict.accounts.values().any(|account| account.rows > 0);
     Ok(verdict)
 }
 
