@@ -46,8 +46,9 @@ pub const STREAMS: &[StreamSpec] = &[
             DataType::Gap,
         ],
         max_age_seconds: 48 * HOUR_SECONDS,
-        // 48 h at 300 messages/s of 400 bytes, the rate of the four busiest instruments.
-        max_bytes: 20 * GIB,
+        // 21 million messages of 400 bytes: 48 h at 124 messages/s, 6 h at 1000/s. Small enough for a laptop's disk;
+        // raise it where more is collected, for it is how long storage may be away.
+        max_bytes: 8 * GIB,
         duplicate_window_seconds: 120,
     },
     StreamSpec {
@@ -55,8 +56,8 @@ pub const STREAMS: &[StreamSpec] = &[
         description: "top-of-book snapshots of verified local order books",
         data_types: &[DataType::OrderBook],
         max_age_seconds: 24 * HOUR_SECONDS,
-        // 24 h at 40 books/s of 6 KiB.
-        max_bytes: 20 * GIB,
+        // 1.4 million books of 6 KiB (100 levels a side): 24 h at 16 books/s, 6 h at 64/s.
+        max_bytes: 8 * GIB,
         duplicate_window_seconds: 120,
     },
     StreamSpec {

@@ -1,3 +1,5 @@
+//! Decimals: text in, text out, nothing lost between.
+
 use marketprism_core::Decimal;
 use proptest::prelude::*;
 

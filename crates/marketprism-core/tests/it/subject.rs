@@ -1,3 +1,5 @@
+//! Subjects: any symbol survives, and no other text is taken for one.
+
 use marketprism_core::{DataType, MarketType, Subject};
 use proptest::prelude::*;
 

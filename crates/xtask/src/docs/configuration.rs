@@ -23,6 +23,7 @@ exit code 64 means that it cannot be used. A secret is a text or `file:/path`.
 pub(super) fn page(crates: &[Crate]) -> Result<Page, Failure> {
     build()?;
     let mut page = PREFACE.to_owned();
+    let mut unexplained = Vec::new();
     for service in crates {
         let Some(root) = &service.configuration else { continue };
         if !service.folder.starts_with("services/") {
@@ -30,11 +31,15 @@ pub(super) fn page(crates: &[Crate]) -> Result<Page, Failure> {
         }
         let name = service.folder.trim_start_matches("services/");
         page.push_str(&format!("\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"));
-        let mut reference = Reference { service, crates, rows: Vec::new() };
+        let mut reference = Reference { service, crates, rows: Vec::new(), unexplained: Vec::new() };
         reference.walk("", &defaults(name)?, Kind::Struct(root))?;
+        unexplained.extend(reference.unexplained.iter().map(|path| format!("{name}: {path}")));
         page.extend(reference.rows);
         page.push_str("\n| variable | sets |\n|---|---|\n");
         page.extend(variables(name)?);
+    }
+    if !unexplained.is_empty() {
+        return Err(format!("keys whose fields have no doc comment: {}", unexplained.join(", ")).into());
     }
     Ok(Page { path: "configuration.md".into(), text: page })
 }
@@ -87,6 +92,8 @@ struct Reference<'a> {
     service: &'a Crate,
     crates: &'a [Crate],
     rows: Vec<String>,
+    /// Keys whose fields say nothing; told all at once.
+    unexplained: Vec<String>,
 }
 
 impl<'a> Reference<'a> {
@@ -116,7 +123,7 @@ impl<'a> Reference<'a> {
             return self.walk(path, value, Kind::Struct(&field.type_name));
         }
         if field.doc.is_empty() {
-            return Err(format!("{path}: its field has no doc comment to say what it means").into());
+            self.unexplained.push(path.to_owned());
         }
         let default = one_line(value)?;
         self.rows.push(format!("| `{path}` | `{}` | {} |\n", cell(&default), cell(&field.doc)));

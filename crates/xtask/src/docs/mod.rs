@@ -8,6 +8,8 @@ mod configuration;
 mod metrics;
 mod rust_source;
 mod schemas;
+mod subjects;
+mod tables;
 
 use std::path::PathBuf;
 
@@ -31,6 +33,8 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), Failure> {
     let folder = workspace::root()?.join("docs/reference");
     let sources = rust_source::read()?;
     let mut pages = schemas::pages()?;
+    pages.push(subjects::page());
+    pages.push(tables::page()?);
     pages.push(metrics::page(&sources)?);
     pages.push(configuration::page(&sources)?);
 

@@ -58,7 +58,12 @@ const OWNED: &[Owned] = &[
     Owned {
         library: "clickhouse",
         owners: &["marketprism-store"],
-        in_tests_of: &["marketprism-embedded-clickhouse"],
+        // Their tests look at the tables from outside, as a user of them would.
+        in_tests_of: &[
+            "marketprism-embedded-clickhouse",
+            "marketprism-hot-storage",
+            "marketprism-cold-storage",
+        ],
     },
     Owned {
         library: "tokio-tungstenite",
