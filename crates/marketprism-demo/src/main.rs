@@ -13,6 +13,7 @@ mod failure;
 mod folder;
 mod http;
 mod live;
+mod measured;
 mod options;
 mod ports;
 mod process;

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value, json};
 
 use crate::live::{grouped, place};
+use crate::measured::Measured;
 use crate::reconcile::{Account, Verdict};
 
 const COUNTS: [&str; 8] =
@@ -56,8 +57,8 @@ fn counts(account: &Account) -> [u64; 8] {
     [sent, hot, cold, lost, duplicated, different, compared, backfilled]
 }
 
-/// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"trade_ids":[…],"clean":true}`
-pub(crate) fn json(verdict: &Verdict) -> Value {
+/// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"trade_ids":[…],"clean":true,"usage":{…}}`
+pub(crate) fn json(verdict: &Verdict, measured: &Measured) -> Value {
     let mut data_types: Map<String, Value> = Map::new();
     let mut totals = Account::default();
     let mut sums: std::collections::BTreeMap<&str, Account> = std::collections::BTreeMap::new();
@@ -68,5 +69,12 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
     for (data_type, account) in sums {
         data_types.insert(data_type.to_owned(), json!(account));
     }
-    json!({ "data_types": data_types, "totals": totals, "gaps": verdict.gaps, "trade_ids": verdict.trade_ids, "clean": verdict.is_clean() })
+    json!({
+        "data_types": data_types,
+        "totals": totals,
+        "gaps": verdict.gaps,
+        "trade_ids": verdict.trade_ids,
+        "clean": verdict.is_clean(),
+        "usage": measured,
+    })
 }

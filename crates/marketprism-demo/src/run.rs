@@ -10,6 +10,7 @@ use crate::failure::{Failure, io};
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::live::Screen;
+use crate::measured::Before;
 use crate::options::{Market, Options, Restartable};
 use crate::reconcile::{self, Tier, Verdict};
 use crate::report;
@@ -40,7 +41,9 @@ pub(crate) async fn run(options: &Options) -> Result<Verdict, Failure> {
     stack.start_services(options, &folder, &subscription).await?;
     // 3. Watch.
     let mut screen = Screen::new();
+    let before = Before::now(&stack);
     watch(options, &mut stack, &http, &mut screen, &mut interrupt).await?;
+    let mut measured = before.until_now(&stack);
     // 4. Stop in the order in which data flows, waiting for each tier.
     settle(options, &mut stack, &http, &mut screen).await?;
     // 5. Reconcile while both tiers still answer, then stop the rest.
@@ -51,12 +54,15 @@ pub(crate) async fn run(options: &Options) -> Result<Verdict, Failure> {
     } else {
         reconcile::reconcile(&http, &folder.ledger(), &hot, &cold).await?
     };
+    if options.json {
+        measured.ask_lag(&http, &stack.hot_url(), !options.replay.is_empty()).await?;
+    }
     for stopped in stack.stop_all().await.iter().filter(|stopped| !stopped.clean) {
         screen.news(format!("{} did not stop cleanly", stopped.name));
     }
     println!("{}", report::table(&verdict, options.live));
     if options.json {
-        println!("{}", report::json(&verdict));
+        println!("{}", report::json(&verdict, &measured));
     }
     Ok(verdict)
 }

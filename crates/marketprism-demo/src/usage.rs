@@ -12,6 +12,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_milliseconds: u64,
     /// Resident memory in bytes.
     pub(crate) resident_bytes: u64,
+    /// The most it ever was, in bytes.
+    pub(crate) resident_bytes_peak: u64,
 }
 
 /// Kernel ticks a second as shown in /proc: fixed at 100 on Linux for every architecture.
@@ -26,9 +28,15 @@ impl Usage {
         let mut fields = fields.split_whitespace();
         let ticks = fields.nth(11)?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = resident.split_whitespace().next()?.parse().ok()?;
-        Some(Self { cpu_milliseconds: ticks * 1000 / TICKS_PER_SECOND, resident_bytes: kibibytes * 1024 })
+        let bytes = |field| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+            Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+        };
+        Some(Self {
+            cpu_milliseconds: ticks * 1000 / TICKS_PER_SECOND,
+            resident_bytes: bytes("VmRSS:")?,
+            resident_bytes_peak: bytes("VmHWM:")?,
+        })
     }
 
     /// Per mille of one core since `earlier`, which was `elapsed` ago.
