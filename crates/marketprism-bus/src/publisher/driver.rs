@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::lookup::stored_ids;
-use super::{LossReason, Lost, Outgoing, PublisherConfig};
+use super::{LossReason, Lost, Outgoing, PublisherConfig, is_identity};
 use crate::connect::{Bus, Status};
 use crate::error::BusError;
 use crate::metrics::{PublishErrorMetrics, PublisherMetrics};
@@ -201,10 +201,12 @@ impl Driver {
         message.attempts = message.attempts.saturating_add(1);
         message.due =
             Instant::now() + doubled(self.config.ack_timeout, message.attempts, self.config.retry_delay_max);
-        let Ok(id) = message.message_id.parse::<async_nats::HeaderValue>() else {
-            self.lose(ordinal, LossReason::Malformed, "its id cannot be a header");
+        let id = Some(&message.message_id).filter(|id| is_identity(id)).and_then(|id| id.parse().ok());
+        let Some(id) = id else {
+            self.lose(ordinal, LossReason::Malformed, "its id is empty or cannot be a header's value");
             return Ok(());
         };
+        let id: async_nats::HeaderValue = id;
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, id);
         let (subject, payload) = (message.subject.clone(), message.payload.clone());

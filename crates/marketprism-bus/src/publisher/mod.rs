@@ -228,12 +228,18 @@ const fn header_bytes(message_id: &str) -> usize {
     "NATS/1.0\r\n".len() + "Nats-Msg-Id: ".len() + message_id.len() + "\r\n\r\n".len()
 }
 
+/// Whether the broker would take it as it is: it trims white space, and an empty id would switch the check for
+/// duplicates off without a word.
+fn is_identity(message_id: &str) -> bool {
+    !message_id.is_empty() && message_id.trim() == message_id && !message_id.contains(char::is_control)
+}
+
 pub(crate) fn is_publishable(subject: &str) -> bool {
     let bad = |token: &str| {
         token.is_empty()
             || token == "*"
             || token == ">"
-            || token.contains(|c: char| c.is_whitespace() || c == '\0')
+            || token.contains(|c: char| c.is_whitespace() || c.is_control())
     };
     !subject.split('.').any(bad)
 }
@@ -247,7 +253,7 @@ mod tests {
         for good in ["trade.binance.spot.BTC-USDT", "trade.a.spot.币安人生-USDT", "a"] {
             assert!(is_publishable(good), "{good}");
         }
-        for bad in ["", ".a", "a.", "a..b", "a b", "a.*", "a.>", "a\r\nPUB x"] {
+        for bad in ["", ".a", "a.", "a..b", "a b", "a.*", "a.>", "a\r\nPUB x", "a\u{1}"] {
             assert!(!is_publishable(bad), "{bad}");
         }
     }

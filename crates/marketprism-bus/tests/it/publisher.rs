@@ -198,3 +198,26 @@ async fn a_closed_bus_ends_the_publisher_and_says_so() {
     assert!(matches!(stopped, BusError::PublisherStopped));
     assert!(matches!(publisher.publish(trade(2)).await, Err(BusError::PublisherStopped)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_no_header_can_carry_is_lost_at_once_and_told_and_holds_nobody_up() {
+    let (_server, bus) = started().await;
+    let publisher = bus.publisher(PublisherConfig::default());
+    let mut losses = publisher.take_losses().unwrap();
+    let malformed = ["", " 1", "1\n2", "1\r\nNats-Expected-Stream: X", "1\u{0}", "1\u{7f}"];
+    for id in malformed {
+        let message = Outgoing { message_id: id.to_owned(), ..trade(0) };
+        publisher.publish(message).await.unwrap();
+    }
+    publisher.publish(trade(1)).await.unwrap();
+    tokio::time::timeout(PATIENCE, publisher.drain()).await.unwrap().unwrap();
+    for id in malformed {
+        let lost = losses.try_recv().unwrap();
+        assert_eq!((lost.message_id.as_str(), lost.reason), (id, LossReason::Malformed));
+    }
+    assert_eq!(bus.stream_state("MARKET_DATA").await.unwrap().messages, 1);
+
+    let subject = "trade.binance.spot.A\nPUB x 0".to_owned();
+    let refused = publisher.publish(Outgoing { subject, ..trade(2) }).await;
+    assert!(matches!(refused, Err(BusError::Subject(_))), "{refused:?}");
+}

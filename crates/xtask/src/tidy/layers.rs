@@ -99,21 +99,64 @@ fn of_package(package: &Package, members: &[&Package]) -> Vec<String> {
     };
     let mut problems = Vec::new();
     for dependency in &package.dependencies {
-        let imported = dependency.name.as_str();
-        let in_tests = dependency.kind == DependencyKind::Development;
-        let is_ours = members.iter().any(|member| member.name.as_str() == imported);
-        if is_ours && !allowed.contains(&imported) && !(in_tests && imported == TESTKIT) {
-            problems.push(format!("{name} must not import {imported}"));
-        }
-        if !in_tests && PURE.contains(&name) && IMPURE_LIBRARIES.contains(&imported) {
-            problems.push(format!("{name} has no I/O, no async and no clock: it must not import {imported}"));
-        }
-        let owned = OWNED.iter().find(|owned| owned.library == imported);
-        if let Some(owned) = owned.filter(|owned| !owned.owners.contains(&name))
-            && !(in_tests && owned.in_tests_of.contains(&name))
-        {
-            problems.push(format!("{name} must not import {imported}: only {} may", owned.owners.join(", ")));
-        }
+        let import = Import {
+            name: dependency.name.as_str(),
+            is_ours: members.iter().any(|member| member.name.as_str() == dependency.name),
+            in_tests: dependency.kind == DependencyKind::Development,
+        };
+        problems.extend(of_import(name, allowed, &import));
     }
     problems
+}
+
+/// One line of a crate's dependencies.
+struct Import<'a> {
+    name: &'a str,
+    is_ours: bool,
+    in_tests: bool,
+}
+
+fn of_import(name: &str, allowed: &[&str], import: &Import<'_>) -> Option<String> {
+    let Import { name: imported, is_ours, in_tests } = *import;
+    if is_ours && !allowed.contains(&imported) && !(in_tests && imported == TESTKIT) {
+        return Some(format!("{name} must not import {imported}"));
+    }
+    if !in_tests && PURE.contains(&name) && IMPURE_LIBRARIES.contains(&imported) {
+        return Some(format!("{name} has no I/O, no async and no clock: it must not import {imported}"));
+    }
+    let owned = OWNED.iter().find(|owned| owned.library == imported)?;
+    let may = owned.owners.contains(&name) || (in_tests && owned.in_tests_of.contains(&name));
+    (!may).then(|| format!("{name} must not import {imported}: only {} may", owned.owners.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(name: &str, imported: &str, in_tests: bool) -> String {
+        let (_, allowed) = LAYERS.iter().find(|(member, _)| *member == name).unwrap();
+        let is_ours = LAYERS.iter().any(|(member, _)| *member == imported);
+        of_import(name, allowed, &Import { name: imported, is_ours, in_tests }).unwrap_or_default()
+    }
+
+    #[test]
+    fn layers_hold_and_tests_may_use_only_the_testkit_besides() {
+        assert_eq!(problem("marketprism-collector", "marketprism-bus", false), "");
+        assert_eq!(problem("marketprism-core", "marketprism-testkit", true), "");
+        assert!(problem("marketprism-core", "marketprism-testkit", false).contains("must not import"));
+        assert!(problem("marketprism-bus", "marketprism-store", true).contains("must not import"));
+        assert!(problem("marketprism-hot-storage", "marketprism-cold-storage", false).contains("must not"));
+    }
+
+    #[test]
+    fn libraries_have_owners_and_the_core_is_pure() {
+        assert_eq!(problem("marketprism-store", "clickhouse", false), "");
+        assert_eq!(problem("marketprism-hot-storage", "clickhouse", true), "");
+        assert!(
+            problem("marketprism-hot-storage", "clickhouse", false).contains("only marketprism-store may")
+        );
+        assert!(problem("marketprism-collector", "async-nats", false).contains("only marketprism-bus may"));
+        assert!(problem("marketprism-exchanges", "tokio", false).contains("no async"));
+        assert_eq!(problem("marketprism-exchanges", "tokio", true), "");
+    }
 }
