@@ -7,6 +7,7 @@
     reason = "it is a command for people: its output is its result"
 )]
 
+mod bench;
 mod ci;
 mod docs;
 mod tidy;
@@ -28,6 +29,8 @@ enum Command {
     Tidy,
     /// Writes docs/reference from the code
     Docs(docs::DocsArgs),
+    /// Rates, lag, CPU and memory of the pieces and of the whole pipeline, in one table
+    Bench(bench::BenchArgs),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Tidy => tidy::run(),
         Command::Docs(args) => docs::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,54 @@
+//! What the pieces and the whole cost, measured in one run on one machine: one table, with the broker's and the
+//! engine's own limits of the same run beside. `docs/benchmarks.md` says what each row means.
+
+mod input;
+mod machine;
+mod pieces;
+mod pipeline;
+mod table;
+
+use crate::{Failure, workspace};
+
+/// Frames per stream that the decoders are measured on.
+const FRAMES: &str = "50000";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Shorter runs and fewer rounds: to see that it works, not to compare
+    #[arg(long)]
+    quick: bool,
+    /// Print the result as one JSON object on the last line, too
+    #[arg(long)]
+    json: bool,
+    /// Messages a second of the pipeline's runs; 10000 and 20000 when absent
+    #[arg(long, value_name = "RATE", value_delimiter = ',')]
+    rates: Vec<u64>,
+    /// Folder of the input's generator, gen.py
+    #[arg(long, env = "MARKETPRISM_BENCH", value_name = "FOLDER")]
+    input: Option<std::path::PathBuf>,
+}
+
+pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
+    let root = workspace::root()?;
+    pieces::build(&root)?;
+    let programs = workspace::metadata()?.target_directory.into_std_path_buf().join("release");
+    let scratch = programs.with_file_name("bench");
+    let machine = machine::Machine::now();
+    let mut rows = Vec::new();
+    let generator = args.input.clone().unwrap_or_else(|| root.join("../shared/bench"));
+    match input::generate(&generator, &scratch)? {
+        Some(data) => rows.extend(pieces::decoders(&programs, &data, args.quick)?),
+        None => println!("decoders left out: no gen.py in {} (MARKETPRISM_BENCH)", generator.display()),
+    }
+    rows.extend(pieces::publisher(&programs, args.quick)?);
+    rows.extend(pieces::inserts(&programs, &scratch)?);
+    let rates: &[u64] = if args.rates.is_empty() { &[10_000, 20_000] } else { &args.rates };
+    for rate in rates {
+        rows.extend(pipeline::run(&programs, &scratch, *rate, args.quick)?);
+    }
+    println!("{machine}\n{}", table::text(&rows));
+    if args.json {
+        println!("{}", serde_json::json!({ "machine": machine, "rows": rows }));
+    }
+    Ok(())
+}
