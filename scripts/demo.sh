@@ -20,9 +20,9 @@ for argument in "$@"; do
 done
 
 echo "demo: building (the first time takes some minutes)" >&2
-cargo build --release --locked \
+cargo build --profile demo --locked \
     -p marketprism-demo -p marketprism-broker-bootstrap -p marketprism-collector -p marketprism-hot-storage \
     -p marketprism-cold-storage -p marketprism-exchange-simulator -p marketprism-embedded-clickhouse
 scripts/provision.sh
 target=${CARGO_TARGET_DIR:-target}
-exec "$target/release/marketprism-demo" ${arguments[@]+"${arguments[@]}"}
+exec "$target/demo/marketprism-demo" ${arguments[@]+"${arguments[@]}"}

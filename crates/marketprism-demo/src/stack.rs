@@ -136,8 +136,10 @@ impl Stack {
         ] {
             let program = self.service(folder, name, &config, vec![])?;
             let [health, _] = admin;
-            // `/live` and not `/health`: a collector without data yet is alive and says unhealthy, as it should.
-            self.start_ready(program, format!("http://{}/live", address(health))).await?;
+            // A collector without data yet is alive and says unhealthy, as it should; the storage services are healthy once
+            // they have their tables and consumers.
+            let probe = if name == "collector" { "live" } else { "health" };
+            self.start_ready(program, format!("http://{}/{probe}", address(health))).await?;
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ impl InvalidField {
     }
 }
 
-/// Where a message comes from: what [`message!`](super) structs take from an [`Instrument`].
+/// Where a message comes from: what the messages take from an [`Instrument`].
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The instrument.

@@ -2,7 +2,7 @@
 //!
 //! Every message borrows its texts, from the frame and the instrument when it is built, from the payload when it is
 //! read, so neither direction allocates per field. The common fields come first and in one order, written once in
-//! the [`message!`] macro. A value the exchange did not send is absent, never 0.
+//! the `message!` macro (`fields.rs`). A value the exchange did not send is absent, never 0.
 
 mod decode;
 mod fields;

@@ -66,29 +66,34 @@ async fn the_ledger_is_what_the_client_received() {
 async fn withheld_events_leave_holes_and_are_counted() {
     let simulator = Running::start(|config| config.rate = 3_000).await;
     let mut socket = simulator.connect(STREAMS).await;
-    socket.next().await.unwrap();
-    simulator
-        .fault(json!({ "fault": "skip_diff", "instrument_id": "BTCUSDT", "market_type": "spot", "count": 2 }))
-        .await;
-    simulator
-        .fault(json!({ "fault": "drop_trade", "instrument_id": "BTCUSDT", "market": "spot", "count": 3 }))
-        .await;
     let (mut diff_holes, mut missing_trades) = (0, 0);
     let (mut last_update, mut last_trade) = (None::<u64>, None::<u64>);
+    let mut read = |data: &Value| match data["e"].as_str() {
+        Some("trade") => {
+            let id = data["t"].as_u64().unwrap();
+            missing_trades += last_trade.replace(id).map_or(0, |last| id - last - 1);
+        }
+        Some(_) => {
+            let expected = last_update.replace(data["u"].as_u64().unwrap());
+            diff_holes += u32::from(expected.is_some_and(|last| data["U"].as_u64() != Some(last + 1)));
+        }
+        None => {}
+    };
+    // A hole shows between two events, so there must be one of each stream before it.
+    let mut seen = std::collections::HashSet::new();
+    while seen.len() < 2 {
+        let frame = socket.next().await.unwrap();
+        seen.extend(frame["data"]["e"].as_str().map(str::to_owned));
+        read(&frame["data"]);
+    }
+    for fault in ["skip_diff", "drop_trade"] {
+        let count = if fault == "skip_diff" { 2 } else { 3 };
+        let fault = json!({ "fault": fault, "instrument_id": "BTCUSDT", "market_type": "spot", "count": count });
+        simulator.fault(fault).await;
+    }
     for _ in 0..2_000 {
         let frame = socket.next().await.unwrap();
-        let data = &frame["data"];
-        match data["e"].as_str() {
-            Some("trade") => {
-                let id = data["t"].as_u64().unwrap();
-                missing_trades += last_trade.replace(id).map_or(0, |last| id - last - 1);
-            }
-            Some(_) => {
-                let expected = last_update.replace(data["u"].as_u64().unwrap());
-                diff_holes += u32::from(expected.is_some_and(|last| data["U"].as_u64() != Some(last + 1)));
-            }
-            None => {}
-        }
+        read(&frame["data"]);
     }
     assert_eq!((diff_holes, missing_trades), (1, 3));
     let withheld = simulator.status().await["withheld"].clone();

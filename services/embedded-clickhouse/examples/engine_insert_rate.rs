@@ -1,6 +1,6 @@
 //! Measures insert rates over HTTP: rows/s and latency per format, batch size and number of clients.
 //!
-//! `cargo run --release -p marketprism-embedded-clickhouse --example insert_rate -- http://127.0.0.1:8123 [seconds per case]`
+//! `cargo run --release -p marketprism-embedded-clickhouse --example engine_insert_rate -- http://127.0.0.1:8123 [seconds per case]`
 //! It creates and drops a database called `insert_rate`.
 #![allow(
     missing_docs,
