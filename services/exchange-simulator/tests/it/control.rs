@@ -88,7 +88,8 @@ async fn withheld_events_leave_holes_and_are_counted() {
     }
     for fault in ["skip_diff", "drop_trade"] {
         let count = if fault == "skip_diff" { 2 } else { 3 };
-        let fault = json!({ "fault": fault, "instrument_id": "BTCUSDT", "market_type": "spot", "count": count });
+        let fault =
+            json!({ "fault": fault, "instrument_id": "BTCUSDT", "market_type": "spot", "count": count });
         simulator.fault(fault).await;
     }
     for _ in 0..2_000 {
