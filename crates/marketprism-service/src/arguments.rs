@@ -30,9 +30,10 @@ pub(crate) fn parse<A: Args>(
     descriptor: &Descriptor,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(CommonArgs, A), ExitCode> {
-    let command = Command::new(descriptor.name).about(descriptor.about).version(descriptor.version);
+    let command = A::augment_args(CommonArgs::augment_args(Command::new(descriptor.name)));
+    // Last: the derived flags bring their struct's documentation along as a description.
+    let command = command.about(descriptor.about).long_about(None).version(descriptor.version);
     let command = command.after_help(variables(descriptor));
-    let command = A::augment_args(CommonArgs::augment_args(command));
     let parsed = command
         .try_get_matches_from(arguments)
         .and_then(|matches| Ok((CommonArgs::from_arg_matches(&matches)?, A::from_arg_matches(&matches)?)));
