@@ -4,10 +4,6 @@ use std::path::{Path, PathBuf};
 
 use crate::workspace::output_of;
 
-/// Hosts that anybody's registry may have.
-const PUBLIC_HOSTS: &[&str] =
-    &["registry.npmjs.org", "pypi.org", "crates.io", "index.crates.io", "github.com"];
-
 /// Every mention of this machine in a text file.
 pub(super) fn check(root: &Path, files: &[PathBuf]) -> Vec<String> {
     let marks = marks(root);
@@ -25,8 +21,8 @@ fn marks(root: &Path) -> Vec<String> {
         output_of("npm", &["config", "get", "registry"]),
         output_of("pip", &["config", "get", "global.index-url"]),
     ];
-    let hosts = registries.iter().flatten().filter_map(|url| host(url));
-    marks.extend(hosts.filter(|host| !PUBLIC_HOSTS.contains(host)).map(str::to_owned));
+    // Which registry is used is the package managers' setting, public or not.
+    marks.extend(registries.iter().flatten().filter_map(|url| host(url)).map(str::to_owned));
     marks
 }
 
