@@ -173,6 +173,13 @@ impl Decimal {
         Self::from_mantissa(mantissa < 0, mantissa.unsigned_abs(), i32::try_from(scale).ok()?).ok()
     }
 
+    /// The quotient, rounded to 18 decimals. `None` where the divisor is zero or it does not fit.
+    #[must_use]
+    pub fn over(self, divisor: Self) -> Option<Self> {
+        let value = self.0.checked_div(divisor.0)?.round_dp(SCALE).normalize();
+        Self::new(value.mantissa(), value.scale())
+    }
+
     /// The integer before the scale is applied: `12.30` is 1230.
     #[must_use]
     pub const fn mantissa(self) -> i128 {

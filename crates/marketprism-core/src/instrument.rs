@@ -1,7 +1,7 @@
 //! An instrument: what one exchange trades under one id, and the canonical name we give it.
 
+use crate::contract::Contract;
 use crate::data_type::MarketType;
-use crate::decimal::Decimal;
 
 /// Longest exchange token; real ones have 2 to 12 characters.
 pub const EXCHANGE_BYTES_MAX: usize = 32;
@@ -31,8 +31,8 @@ pub struct Instrument {
     pub symbol: String,
     /// The exchange's own name, such as `BTCUSDT`.
     pub instrument_id: String,
-    /// Base units in one contract; `None` where quantities are already in base units.
-    pub contract_size: Option<Decimal>,
+    /// What one contract is; `None` where the exchange trades base units.
+    pub contract: Option<Contract>,
 }
 
 impl Instrument {
@@ -48,6 +48,19 @@ impl Instrument {
         instrument_id: &str,
     ) -> Result<Self, InstrumentError> {
         let symbol = format!("{}-{}", base.to_uppercase(), quote.to_uppercase());
+        Self::new(exchange, market_type, symbol, instrument_id)
+    }
+
+    /// An instrument under any canonical symbol, see the field `symbol`.
+    ///
+    /// # Errors
+    /// When a name is empty, too long, or not what subjects can carry.
+    pub fn new(
+        exchange: &str,
+        market_type: MarketType,
+        symbol: String,
+        instrument_id: &str,
+    ) -> Result<Self, InstrumentError> {
         check_exchange(exchange)?;
         check_symbol(&symbol)?;
         check_text("instrument_id", instrument_id, SYMBOL_BYTES_MAX)?;
@@ -56,7 +69,7 @@ impl Instrument {
             market_type,
             symbol,
             instrument_id: instrument_id.to_owned(),
-            contract_size: None,
+            contract: None,
         })
     }
 }

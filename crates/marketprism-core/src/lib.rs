@@ -5,6 +5,7 @@
 //! [`TakerSide`] …), the exact [`Decimal`], the µs [`Timestamp`], an [`Instrument`], the nine [`message`]s, the
 //! [`Subject`] each is published on, its [`message_id`], and the [`topology`] of the streams.
 
+pub mod contract;
 pub mod data_type;
 pub mod decimal;
 pub mod instrument;
@@ -15,6 +16,7 @@ pub mod subject;
 pub mod time;
 pub mod topology;
 
+pub use contract::{Contract, ContractUnit};
 pub use data_type::{DataType, GapReason, MarketType, SnapshotOf, Source, TakerSide, TimeSource};
 pub use decimal::{Decimal, DecimalError};
 pub use instrument::{Instrument, InstrumentError};

@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use marketprism_core::{DataType, Instrument, MarketType, Message, Timestamp};
-use marketprism_exchanges::registry::{self, SessionConfig, SessionOptions};
-use marketprism_exchanges::{Effects, Frame, Lost, Note, Request, Session, StreamState};
+use marketprism_exchanges::registry::{self, BookMode, SessionConfig, SessionOptions};
+use marketprism_exchanges::{Effects, Frame, Link, Lost, Note, Request, Session, StreamState};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -37,11 +37,11 @@ impl Effects for Sink {
         }
         black_box(&message);
     }
-    fn send(&mut self, _: String) {}
+    fn send(&mut self, _: Link, _: String) {}
     fn fetch(&mut self, request: Request) {
         self.requests.push(request);
     }
-    fn reconnect(&mut self, reason: Lost) {
+    fn reconnect(&mut self, _: Link, reason: Lost) {
         panic!("{reason}");
     }
     fn note(&mut self, note: Note<'_>) {
@@ -121,13 +121,16 @@ fn round(folder: &Path, kind: &Kind, frames: &[String], ids: &BTreeSet<String>) 
             book_depth_max: 5_000,
             book_publish_interval: kind.publish_interval,
             snapshot_levels: 1_000,
+            book_mode: BookMode::Incremental,
+            poll_interval: Duration::from_secs(30),
+            ratio_period: "5m".to_owned(),
         },
         seeds: Vec::new(),
     };
     let mut session = (registry::find("binance_spot").unwrap().open)(config);
     let now = Timestamp::from_millis(1_760_000_000_000).unwrap();
     let mut sink = Sink::default();
-    session.opened(now, &mut sink);
+    session.opened(Link(0), now, &mut sink);
     let start = if kind.data_type == DataType::OrderBook {
         synchronise(folder, frames, ids, session.as_mut(), now, &mut sink)
     } else {
@@ -137,7 +140,7 @@ fn round(folder: &Path, kind: &Kind, frames: &[String], ids: &BTreeSet<String>) 
     sink.is_encoding = kind.is_encoding;
     let begun = Clock::start();
     for frame in frames {
-        session.frame(Frame::Text(frame), now, &mut sink).unwrap();
+        session.frame(Link(0), Frame::Text(frame), now, &mut sink).unwrap();
     }
     let nanos = begun.nanos();
     let count = frames.len() as u64;
@@ -184,7 +187,7 @@ fn synchronise(
     let text = std::fs::read_to_string(folder.join("binance_snapshots.json")).unwrap();
     let snapshots: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
     for (used, frame) in frames.iter().enumerate() {
-        session.frame(Frame::Text(frame), now, sink).unwrap();
+        session.frame(Link(0), Frame::Text(frame), now, sink).unwrap();
         now = now.saturating_add_micros(1_000);
         session.tick(now, sink);
         for request in std::mem::take(&mut sink.requests) {

@@ -3,11 +3,20 @@
 //! Nothing here opens a socket, sleeps, spawns or reads a clock, so a capture, a simulation, a fuzzer and the
 //! collector drive the same code. One folder per exchange, one line per integration in [`registry`].
 
+mod backfill;
 mod binance;
 pub mod book;
+mod context;
+mod decode;
+mod liveness;
+mod poll;
+mod publication;
 pub mod registry;
+mod requests;
 pub mod session;
+mod trade_line;
 
 pub use session::{
-    Effects, FetchFailed, Frame, Lost, Note, Rejected, Request, RequestId, Session, StreamState, StreamStatus,
+    Effects, FetchFailed, Frame, LINKS_MAX, Link, Lost, Note, Pressure, Rejected, Request, RequestId,
+    Session, StreamState, StreamStatus,
 };

@@ -33,6 +33,22 @@ pub struct SessionOptions {
     pub book_publish_interval: Duration,
     /// Levels asked for in a snapshot.
     pub snapshot_levels: u32,
+    /// How books are taken.
+    pub book_mode: BookMode,
+    /// How often polled data (open interest, ratios, volatility bars) is asked for, per symbol.
+    pub poll_interval: Duration,
+    /// The period of the long/short ratios, in the exchanges' common word, such as `5m`.
+    pub ratio_period: String,
+}
+
+/// How order books are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BookMode {
+    /// A local book, kept by the exchange's updates and verified by its sequence.
+    #[default]
+    Incremental,
+    /// A snapshot from REST every publish interval, without a local book.
+    Snapshot,
 }
 
 /// The last thing published of one stream before this process started.
@@ -48,6 +64,41 @@ pub struct Seed {
     pub event: Timestamp,
 }
 
+/// A limit of REST requests that the exchange counts by address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestLimit {
+    /// What requests call it by ([`Request::limit`](crate::Request::limit)), such as `weight`; also a metric label.
+    pub name: &'static str,
+    /// Weight allowed …
+    pub weight: u32,
+    /// … within this time.
+    pub per: Duration,
+    /// Response header that tells the weight used within that time, where the exchange has one.
+    pub used_header: Option<&'static str>,
+}
+
+/// Limits of connections by address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectLimit {
+    /// Attempts allowed …
+    pub attempts: u32,
+    /// … within this time.
+    pub per: Duration,
+    /// Connections open at once.
+    pub open_max: Option<usize>,
+}
+
+/// A request whose answer lists instruments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstrumentsRequest {
+    /// Path and query below the REST base.
+    pub path: &'static str,
+    /// What it costs …
+    pub weight: u32,
+    /// … against which limit.
+    pub limit: &'static str,
+}
+
 /// What the collector needs to know of one exchange's market to open its connections.
 #[derive(Debug)]
 pub struct Integration {
@@ -55,31 +106,33 @@ pub struct Integration {
     pub id: &'static str,
     /// Token on the wire.
     pub exchange: &'static str,
-    /// Market type on the wire.
-    pub market_type: MarketType,
+    /// Market types its instruments have, the main one first.
+    pub market_types: &'static [MarketType],
+    /// Canonical symbols collected unless the user names others.
+    pub symbols_default: &'static [&'static str],
     /// Production WebSocket base, such as `wss://stream.binance.com:9443`.
     pub ws_url: &'static str,
     /// Production REST base, such as `https://api.binance.com`.
     pub rest_url: &'static str,
-    /// Path of the instrument list below the REST base.
-    pub instruments_path: &'static str,
-    /// What the instrument list costs against the limit.
-    pub instruments_weight: u32,
-    /// REST weight the exchange allows in a minute.
-    pub rest_weight_per_minute: u32,
-    /// Connection attempts the exchange allows in five minutes, by address.
-    pub connects_per_five_minutes: u32,
+    /// Where the instruments are listed; the lists together are all of them.
+    pub instruments_requests: &'static [InstrumentsRequest],
+    /// Limits of REST, at least one.
+    pub rest_limits: &'static [RestLimit],
+    /// Limits of connections.
+    pub connect_limit: ConnectLimit,
     /// After this long the exchange closes every connection.
-    pub connection_life_max: Duration,
+    pub connection_life_max: Option<Duration>,
     /// Silence on a connection longer than this is a dead connection, whatever the socket says.
     pub silence_max: Duration,
     /// Most streams on one connection.
     pub streams_per_connection_max: usize,
     /// Data types this integration can give.
     pub data_types: &'static [DataType],
+    /// Whether it gives this data type of this instrument.
+    pub offers: fn(instrument: &Instrument, data_type: DataType) -> bool,
     /// Data types that must be taken on different paths: each inner list is one connection path.
     pub paths: fn(data_types: &[DataType], options: &SessionOptions) -> Vec<ConnectionPath>,
-    /// Reads the instrument list: what trades now.
+    /// Reads one instrument list: what trades now.
     pub instruments: fn(body: &[u8]) -> Result<Vec<Instrument>, Rejected>,
     /// A session for one connection.
     pub open: fn(config: SessionConfig) -> Box<dyn Session>,
@@ -88,8 +141,10 @@ pub struct Integration {
 /// Where to connect for some data types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionPath {
-    /// Below the WebSocket base, such as `/market/stream`.
-    pub path: &'static str,
+    /// Name in logs, metrics and plans, such as `market`.
+    pub name: &'static str,
+    /// Below the WebSocket base, such as `/market/stream`; `None` where everything is polled by REST.
+    pub path: Option<&'static str>,
     /// What is taken there.
     pub data_types: Vec<DataType>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use marketprism_core::{DataType, GapReason, Message, Timestamp};
+use marketprism_core::{DataType, GapReason, Instrument, MarketType, Message, Timestamp};
 
 /// A frame as it came from the socket.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,14 @@ pub enum Frame<'a> {
     /// A binary frame.
     Binary(&'a [u8]),
 }
+
+/// Names one open socket of a session. Usually there is one; while a connection is rolled over, or with A/B redundancy,
+/// there are more, and each brings the same streams. The collector counts them up: a number is never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Link(pub u64);
+
+/// Sockets one session has at once at most: two for A/B redundancy, and a successor of each.
+pub const LINKS_MAX: usize = 4;
 
 /// Names a REST request of a session; the session chooses it and recognises the answer by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +34,10 @@ pub struct Request {
     pub path: String,
     /// What the exchange charges for it against its limit.
     pub weight: u32,
+    /// Which of the integration's limits it counts against: the name of one of its [`RestLimit`]s.
+    ///
+    /// [`RestLimit`]: crate::registry::RestLimit
+    pub limit: &'static str,
 }
 
 /// Why a REST request brought no body.
@@ -51,6 +63,8 @@ pub enum FetchFailed {
 pub enum Lost {
     /// Nothing came for longer than the streams' cadence allows, although the socket is open.
     Silence,
+    /// One stream stays silent although it was asked for again; the others flow: open the successor first.
+    Stale(String),
     /// The exchange announced that it will close (Binance `serverShutdown`): open the successor first.
     Announced,
     /// The exchange refused something the session cannot do without.
@@ -61,6 +75,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence => f.write_str("silence"),
+            Self::Stale(stream) => write!(f, "stale: {stream}"),
             Self::Announced => f.write_str("announced shutdown"),
             Self::Refused(what) => write!(f, "refused: {what}"),
         }
@@ -156,32 +171,51 @@ pub enum Note<'a> {
 pub trait Effects {
     /// A message to publish. Already valid ([`Message::validate`]).
     fn emit(&mut self, message: Message<'_>);
-    /// A text frame to send on the session's connection.
-    fn send(&mut self, text: String);
+    /// A text frame to send on one of the session's sockets.
+    fn send(&mut self, link: Link, text: String);
     /// A REST request; its answer comes back through [`Session::fetched`].
     fn fetch(&mut self, request: Request);
-    /// Replace the connection.
-    fn reconnect(&mut self, reason: Lost);
+    /// Replace a socket.
+    fn reconnect(&mut self, link: Link, reason: Lost);
     /// Something to count.
     fn note(&mut self, note: Note<'_>);
 }
 
 /// How a stream is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StreamState {
+    /// No socket is open.
+    Disconnected,
     /// Asked for, nothing came yet.
     Waiting,
-    /// Data flows, and a book is valid.
-    Live,
     /// A book that is being (re)built.
     Syncing,
-    /// Silent for longer than its cadence allows.
+    /// Silent for longer than its own cadence allows, although a socket is open.
     Stale,
+    /// Data flows, and a book is valid.
+    Live,
 }
 
-/// One stream of a session: a symbol and a data type.
+/// What the collector asks sessions to do without while it is short of memory, queue places or time. Each level
+/// includes those before it. Trades and liquidations are never given up by a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Pressure {
+    /// Nothing.
+    #[default]
+    None,
+    /// Books are published more rarely; every update is still counted in a message.
+    SlowBooks,
+    /// Besides, polled ratios are not asked for.
+    PausePolls,
+    /// Besides, books are not published at all until the pressure falls; they are kept up to date.
+    HoldBooks,
+}
+
+/// One stream of a session: an instrument and a data type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamStatus {
+    /// Where it trades.
+    pub market_type: MarketType,
     /// Canonical symbol.
     pub symbol: String,
     /// Of which type.
@@ -190,20 +224,34 @@ pub struct StreamStatus {
     pub state: StreamState,
     /// When it last brought something.
     pub last_received: Option<Timestamp>,
+    /// When that happened, by the exchange's clock.
+    pub last_event: Option<Timestamp>,
+    /// Events received since the session began.
+    pub events: u64,
 }
 
 /// One connection's protocol. Lives across reconnects, so that sequences are checked across them too.
 ///
+/// A connection has no socket while it reconnects, one in general, and several while it is rolled over or doubled (see
+/// [`Link`]): the first to bring an event wins, the same event from another is a duplicate, and as long as one socket is open
+/// nothing is missing. A connection that only polls REST never has one.
+///
 /// `now` is the receive time of what is passed in, µs UTC; it never goes back by more than the wall clock does.
 pub trait Session: Send {
-    /// The connection is open: subscribe, start snapshots.
-    fn opened(&mut self, now: Timestamp, out: &mut dyn Effects);
+    /// A socket is open: subscribe on it, start snapshots.
+    fn opened(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects);
 
     /// A frame arrived.
     ///
     /// # Errors
     /// When the frame cannot be used; the session is still good.
-    fn frame(&mut self, frame: Frame<'_>, now: Timestamp, out: &mut dyn Effects) -> Result<(), Rejected>;
+    fn frame(
+        &mut self,
+        link: Link,
+        frame: Frame<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected>;
 
     /// The answer to a request arrived.
     ///
@@ -220,8 +268,24 @@ pub trait Session: Send {
     /// Time passed; called at least every 100 ms. Publishes the books that are due, asks again, notices silence.
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects);
 
-    /// The connection is gone; [`Session::opened`] follows when a new one is there.
-    fn closed(&mut self, now: Timestamp, out: &mut dyn Effects);
+    /// A socket is gone. Only when it was the last one do the streams have a break.
+    fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects);
+
+    /// The instruments wanted from now on: new ones are subscribed, missing ones unsubscribed and what is pending of
+    /// them published, changed ones (a contract's size) take effect at once; the others never notice.
+    fn set_instruments(&mut self, instruments: Vec<Instrument>, now: Timestamp, out: &mut dyn Effects);
+
+    /// What to do without from now on.
+    fn set_pressure(&mut self, pressure: Pressure);
+
+    /// Builds a book anew, because an operator asked for it. False when the symbol has none here.
+    fn resync(
+        &mut self,
+        market_type: MarketType,
+        symbol: &str,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> bool;
 
     /// The collector stops: publish what is pending, declare what is not published. Nothing is called afterwards.
     fn drain(&mut self, now: Timestamp, out: &mut dyn Effects);

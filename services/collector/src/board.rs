@@ -14,7 +14,8 @@ use serde_json::json;
 use crate::clock;
 use crate::metrics::StreamMetrics;
 
-const STATES: [(StreamState, &str); 4] = [
+const STATES: [(StreamState, &str); 5] = [
+    (StreamState::Disconnected, "disconnected"),
     (StreamState::Live, "live"),
     (StreamState::Waiting, "waiting"),
     (StreamState::Syncing, "syncing"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use marketprism_bus::{NatsConfig, PublisherConfig};
 use marketprism_core::DataType;
-use marketprism_exchanges::registry::{self, Integration, SessionOptions};
+use marketprism_exchanges::registry::{self, BookMode, Integration, SessionOptions};
 use marketprism_service::{
     AdminConfig, BackoffConfig, ConfigError, Configuration, HumanDuration, LoggingConfig, ShutdownConfig,
 };
@@ -126,6 +126,9 @@ impl ExchangeConfig {
             book_depth_max: self.orderbook.depth_max,
             book_publish_interval: self.orderbook.publish_interval.get(),
             snapshot_levels: self.orderbook.snapshot_levels,
+            book_mode: BookMode::Incremental,
+            poll_interval: Duration::from_secs(30),
+            ratio_period: "5m".to_owned(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{SinkExt, StreamExt};
 use marketprism_bus::Outgoing;
-use marketprism_exchanges::{FetchFailed, Frame, Lost, Rejected, Request, RequestId, Session};
+use marketprism_exchanges::{FetchFailed, Frame, Link, Lost, Rejected, Request, RequestId, Session};
 use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Report};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -33,11 +33,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The one socket.
+const LINK: Link = Link(0);
+
 /// One planned connection.
 pub(crate) struct Connection {
     pub(crate) exchange: &'static str,
     pub(crate) name: String,
-    pub(crate) path: &'static str,
+    pub(crate) path: Option<&'static str>,
     pub(crate) session: Box<dyn Session>,
     pub(crate) dialer: Dialer,
     pub(crate) rest: Rest,
@@ -71,7 +74,7 @@ impl Connection {
             let dialed = match successor.take() {
                 Some(socket) => Ok(*socket),
                 None => tokio::select! {
-                    dialed = self.dialer.dial(self.path) => dialed,
+                    dialed = self.dialer.dial(self.path.unwrap_or_default()) => dialed,
                     () = stop.cancelled() => break,
                 },
             };
@@ -83,7 +86,7 @@ impl Connection {
                     let ended = self.serve(socket, &mut outbox, &stop).await;
                     stable_for = opened.elapsed();
                     self.closed();
-                    self.session.closed(clock::now(), &mut outbox);
+                    self.session.closed(LINK, clock::now(), &mut outbox);
                     match ended {
                         Ended::Stopped => break,
                         Ended::Replaced(socket) => {
@@ -125,13 +128,13 @@ impl Connection {
         let mut successor: Pin<Box<dyn Future<Output = Result<Socket, Report>> + Send>> =
             Box::pin(std::future::pending());
         let mut dialing = false;
-        self.session.opened(clock::now(), outbox);
+        self.session.opened(LINK, clock::now(), outbox);
         loop {
             if let Err(reason) = self.perform(&mut socket, outbox, &mut answers).await {
                 return Ended::Lost(reason);
             }
             match outbox.lost.take() {
-                Some(Lost::Announced) if !dialing => {
+                Some(Lost::Announced | Lost::Stale(_)) if !dialing => {
                     tracing::info!(
                         exchange = self.exchange,
                         connection = self.name,
@@ -139,7 +142,7 @@ impl Connection {
                     );
                     (dialing, successor) = (true, self.dial_successor());
                 }
-                None | Some(Lost::Announced) => {}
+                None | Some(Lost::Announced | Lost::Stale(_)) => {}
                 Some(reason @ (Lost::Silence | Lost::Refused(_))) => return Ended::Lost(reason.to_string()),
             }
             tokio::select! {
@@ -197,7 +200,7 @@ impl Connection {
     }
 
     fn request(&self, outbox: &mut Outbox, answers: &mut Answers) {
-        for Request { id, path, weight } in outbox.fetches.drain(..) {
+        for Request { id, path, weight, .. } in outbox.fetches.drain(..) {
             let rest = self.rest.clone();
             answers.push(Box::pin(async move { (id, rest.get(&path, weight).await) }));
         }
@@ -205,7 +208,7 @@ impl Connection {
 
     fn dial_successor(&self) -> Pin<Box<dyn Future<Output = Result<Socket, Report>> + Send>> {
         let (dialer, path) = (self.dialer.clone(), self.path);
-        Box::pin(async move { dialer.dial(path).await })
+        Box::pin(async move { dialer.dial(path.unwrap_or_default()).await })
     }
 
     fn received(&mut self, message: &Message, outbox: &mut Outbox) {
@@ -218,7 +221,7 @@ impl Connection {
         };
         self.metrics.socket.frames_received_total.increment(1);
         self.metrics.socket.frame_bytes_received_total.increment(message.len() as u64);
-        let outcome = self.session.frame(frame, now, outbox);
+        let outcome = self.session.frame(LINK, frame, now, outbox);
         self.count_rejected(outcome);
     }
 

@@ -72,7 +72,7 @@ impl Exchange {
         tracing::info!(
             exchange = self.integration.id,
             connection = planned.name,
-            path = planned.path,
+            path = planned.path.unwrap_or_default(),
             symbols = planned.instruments.len(),
             data_types = ?planned.data_types,
             "connection planned"
@@ -99,10 +99,11 @@ impl Exchange {
 
     /// The instrument list; asks until there is one.
     async fn instruments(&self) -> Vec<Instrument> {
-        let Integration { id, instruments_path, instruments_weight, .. } = self.integration;
+        let Integration { id, instruments_requests, .. } = self.integration;
+        let [request] = instruments_requests else { return Vec::new() };
         let mut backoff = Backoff::new(self.reconnect);
         loop {
-            let body = self.rest.get(instruments_path, *instruments_weight).await;
+            let body = self.rest.get(request.path, request.weight).await;
             let complaint = match body {
                 Ok(body) => match (self.integration.instruments)(&body) {
                     Ok(instruments) => {

@@ -106,7 +106,7 @@ pub(crate) struct ConnectionMetrics {
 impl ConnectionMetrics {
     pub(crate) fn new(integration: &Integration, connection: &str) -> Self {
         let exchange = integration.exchange;
-        let market_type = integration.market_type.as_str();
+        let market_type = integration.market_types.first().map_or("", |market_type| market_type.as_str());
         let place = [("exchange", exchange), ("market_type", market_type)];
         let [exchange_label, market_label] = place;
         let socket = SocketMetrics::new_with_labels(&[

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use marketprism_bus::Outgoing;
 use marketprism_core::message_id::message_id;
 use marketprism_core::{DataType, Message};
-use marketprism_exchanges::{Effects, Lost, Note, Request};
+use marketprism_exchanges::{Effects, Link, Lost, Note, Request};
 
 use crate::metrics::ConnectionMetrics;
 
@@ -62,7 +62,7 @@ impl Effects for Outbox {
         }
     }
 
-    fn send(&mut self, text: String) {
+    fn send(&mut self, _: Link, text: String) {
         self.sends.push(text);
     }
 
@@ -70,7 +70,7 @@ impl Effects for Outbox {
         self.fetches.push(request);
     }
 
-    fn reconnect(&mut self, reason: Lost) {
+    fn reconnect(&mut self, _: Link, reason: Lost) {
         // The first reason is the cause, later ones its consequences.
         self.lost.get_or_insert(reason);
     }

@@ -11,7 +11,7 @@ pub(crate) struct Planned {
     /// Name in logs and metrics: path and number, such as `public-0`.
     pub(crate) name: String,
     /// Path below the WebSocket base.
-    pub(crate) path: &'static str,
+    pub(crate) path: Option<&'static str>,
     pub(crate) data_types: Vec<DataType>,
     pub(crate) instruments: Vec<Instrument>,
 }
@@ -41,10 +41,9 @@ pub(crate) fn plan(
     let mut planned = Vec::new();
     for path in (integration.paths)(&config.data_types, &config.session_options()) {
         let per_connection = (streams_max / path.data_types.len().max(1)).max(1);
-        let label = path.path.trim_matches('/').split('/').next().unwrap_or_default();
         for (number, share) in instruments.chunks(per_connection).enumerate() {
             planned.push(Planned {
-                name: format!("{label}-{number}"),
+                name: format!("{}-{number}", path.name),
                 path: path.path,
                 data_types: path.data_types.clone(),
                 instruments: share.to_vec(),

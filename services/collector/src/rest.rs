@@ -46,9 +46,14 @@ impl Rest {
             .user_agent(concat!("marketprism/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("failed to make the HTTP client")?;
-        let per_minute = integration.rest_weight_per_minute.saturating_mul(BUDGET_PERCENT) / 100;
+        let per_minute =
+            integration.rest_limits.first().map_or(0, |limit| limit.weight).saturating_mul(BUDGET_PERCENT)
+                / 100;
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        let place = [("exchange", integration.exchange), ("market_type", integration.market_type.as_str())];
+        let place = [
+            ("exchange", integration.exchange),
+            ("market_type", integration.market_types.first().map_or("", |market_type| market_type.as_str())),
+        ];
         Ok(Self {
             client,
             base: base.trim_end_matches('/').to_owned(),

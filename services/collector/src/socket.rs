@@ -31,7 +31,7 @@ pub(crate) struct Dialer {
 impl Dialer {
     pub(crate) fn new(base: &str, integration: &Integration) -> Self {
         // Half of what the exchange allows in five minutes, spread evenly.
-        let attempts = integration.connects_per_five_minutes.max(2) / 2;
+        let attempts = integration.connect_limit.attempts.max(2) / 2;
         let period = Duration::from_secs(300) / attempts;
         let quota = Quota::with_period(period)
             .unwrap_or(Quota::per_second(NonZeroU32::MIN))

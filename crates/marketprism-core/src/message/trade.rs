@@ -26,6 +26,9 @@ message! {
         /// Quantity in contracts, where the exchange trades contracts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contracts: Option<Decimal>,
+        /// The exchange's consecutive number of the trade, where that is not its id (Deribit `trade_seq`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trade_sequence: Option<u64>,
         /// First trade of an aggregate.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first_trade_id: Option<u64>,

@@ -3,9 +3,9 @@
 
 use marketprism_core::Timestamp;
 
-use super::SECOND;
 use super::depth::Depth;
 use super::market::Chain;
+use crate::context::SECOND;
 
 /// An event whose ids are old but which happened this much after the last one is no duplicate: the exchange began to
 /// count anew (test networks do, after each wipe).

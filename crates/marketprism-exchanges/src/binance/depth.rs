@@ -1,23 +1,12 @@
 //! Depth on the wire: events of the socket and snapshots from REST.
-//!
-//! Decoded into buffers that live as long as the session: a busy book brings twenty levels a frame, and their
-//! vectors are not allocated again for each.
 
 use std::fmt;
 
-use marketprism_core::message::Level;
-use marketprism_core::{Decimal, Timestamp};
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use marketprism_core::Timestamp;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
-use super::messages;
+use crate::decode::{self, Levels, LevelsSeed, Millis};
 use crate::session::Rejected;
-
-/// Levels of one event or snapshot, in the exchange's order.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Levels {
-    pub(super) bids: Vec<Level>,
-    pub(super) asks: Vec<Level>,
-}
 
 /// A depth event without its levels.
 ///
@@ -102,7 +91,7 @@ fn explain(
     let mut track = serde_path_to_error::Track::new();
     let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
     match (DepthSeed { levels, instrument_id }).deserialize(traced) {
-        Err(inner) => messages::rejected(&serde_path_to_error::Error::new(track.path(), inner), text),
+        Err(inner) => decode::rejected(&serde_path_to_error::Error::new(track.path(), inner), text),
         Ok(_) => Rejected::decode(error, text),
     }
 }
@@ -152,15 +141,6 @@ impl<'de> Visitor<'de> for DepthSeed<'_> {
     }
 }
 
-struct Millis;
-
-impl<'de> DeserializeSeed<'de> for Millis {
-    type Value = Timestamp;
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Timestamp, D::Error> {
-        messages::millis(deserializer)
-    }
-}
-
 /// Checks that the event is about the instrument whose stream brought it.
 struct NameSeed<'s>(Option<&'s str>);
 
@@ -185,60 +165,5 @@ impl Visitor<'_> for NameSeed<'_> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// `[["83401.90","8.843"],…]`; what follows price and quantity in a level is ignored.
-struct LevelsSeed<'s>(&'s mut Vec<Level>);
-
-impl<'de> DeserializeSeed<'de> for LevelsSeed<'_> {
-    type Value = ();
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelsSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("levels")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut levels: A) -> Result<(), A::Error> {
-        while let Some(level) = levels.next_element_seed(LevelSeed)? {
-            self.0.push(level);
-        }
-        Ok(())
-    }
-}
-
-struct LevelSeed;
-
-impl<'de> DeserializeSeed<'de> for LevelSeed {
-    type Value = Level;
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Level, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LevelSeed {
-    type Value = Level;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a level of price and quantity")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Level, A::Error> {
-        let price: Decimal = parts.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
-        let quantity: Decimal = parts.next_element()?.ok_or_else(|| de::Error::invalid_length(1, &self))?;
-        while parts.next_element::<IgnoredAny>()?.is_some() {}
-        if !price.is_positive() {
-            return Err(de::Error::custom(format_args!("price `{price}` is not above zero")));
-        }
-        if quantity.is_negative() {
-            return Err(de::Error::custom(format_args!("quantity `{quantity}` is below zero")));
-        }
-        Ok(Level { price, quantity })
     }
 }

@@ -1,15 +1,13 @@
-//! One instrument of a session: its trades, its book, and how messages about it are made.
+//! One instrument of a session: its trades and its book.
 
-use std::borrow::Cow;
+use marketprism_core::{Instrument, Timestamp};
 
-use marketprism_core::message::{Gap, Origin};
-use marketprism_core::{DataType, GapReason, Instrument, Source, Timestamp};
-
-use super::liveness::Liveness;
 use super::market::TradeStream;
 use super::order_book::BookSync;
-use super::trades::TradeLine;
+use crate::context::Context;
+use crate::liveness::{Liveness, Verdict};
 use crate::session::Effects;
+use crate::trade_line::TradeLine;
 
 /// One instrument and what is taken of it.
 #[derive(Debug)]
@@ -53,8 +51,8 @@ impl Feed {
         trade_stream: TradeStream,
         now: Timestamp,
     ) -> impl Iterator<Item = String> {
-        let trades = self.trades.is_some() && self.trade_liveness.is_overdue(now);
-        let book = self.book.is_some() && self.book_liveness.is_overdue(now);
+        let trades = self.trades.is_some() && self.trade_liveness.judge(now) != Verdict::Fine;
+        let book = self.book.is_some() && self.book_liveness.judge(now) != Verdict::Fine;
         let trades = trades.then(|| self.trade_stream_name(trade_stream));
         let book = book.then(|| self.book_stream_name());
         trades.into_iter().chain(book)
@@ -62,21 +60,18 @@ impl Feed {
 
     /// Whether trades came on this connection; `None` when they are not taken.
     pub(super) fn is_trade_heard(&self) -> Option<bool> {
-        self.trades.is_some().then(|| self.trade_liveness.last_received().is_some())
+        self.trades.is_some().then(|| self.trade_liveness.is_heard())
     }
 
     /// Whether depth events came on this connection; `None` when they are not taken.
     pub(super) fn is_book_heard(&self) -> Option<bool> {
-        self.book.is_some().then(|| self.book_liveness.last_received().is_some())
+        self.book.is_some().then(|| self.book_liveness.is_heard())
     }
 
-    /// A connection is there. `phase_micros` spreads the symbols over the publishing interval.
-    pub(super) fn opened(&mut self, now: Timestamp, phase_micros: i64) {
+    /// A connection is there.
+    pub(super) fn opened(&mut self, now: Timestamp) {
         self.trade_liveness.opened(now);
         self.book_liveness.opened(now);
-        if let Some(book) = &mut self.book {
-            book.opened(now, phase_micros);
-        }
     }
 
     /// The connection is gone.
@@ -89,54 +84,5 @@ impl Feed {
         if let Some(book) = &mut self.book {
             book.closed(&mut Context { instrument: &self.instrument, now, out });
         }
-    }
-}
-
-/// What a state machine of one instrument needs to act.
-pub(super) struct Context<'c> {
-    pub(super) instrument: &'c Instrument,
-    pub(super) now: Timestamp,
-    pub(super) out: &'c mut dyn Effects,
-}
-
-/// What is missing.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Missing<'m> {
-    /// First and last missing id.
-    pub(super) ids: Option<(u64, u64)>,
-    /// Time of what came before and of what came after.
-    pub(super) times: Option<(Timestamp, Timestamp)>,
-    pub(super) reason: GapReason,
-    /// How many were recovered.
-    pub(super) filled: u64,
-    /// For people.
-    pub(super) detail: Option<&'m str>,
-}
-
-impl<'c> Context<'c> {
-    /// The common fields of a message that came now.
-    pub(super) const fn origin(&self, source: Source) -> Origin<'c> {
-        Origin { instrument: self.instrument, received: self.now, source }
-    }
-
-    /// Declares what is missing.
-    pub(super) fn gap(&mut self, data_type: DataType, missing: Missing<'_>) {
-        // An exchange's clock may step back between two events; the interval is then what covers both.
-        let times = missing.times.map(|(one, other)| (one.min(other), one.max(other)));
-        self.out.emit(
-            Gap::new(
-                self.origin(Source::Ws),
-                self.now,
-                data_type,
-                missing.ids.map(|(from, _)| from),
-                missing.ids.map(|(_, to)| to),
-                times.map(|(from, _)| from),
-                times.map(|(_, to)| to),
-                missing.reason,
-                missing.filled,
-                missing.detail.map(Cow::Borrowed),
-            )
-            .into(),
-        );
     }
 }

@@ -3,7 +3,7 @@
 use marketprism_core::{Instrument, MarketType};
 use serde::Deserialize;
 
-use super::messages;
+use crate::decode;
 use crate::session::Rejected;
 
 /// ```json
@@ -45,7 +45,7 @@ fn trading(
     wanted: fn(&Symbol) -> bool,
 ) -> Result<Vec<Instrument>, Rejected> {
     let text = str::from_utf8(body).map_err(|error| Rejected::new("not_json", error))?;
-    let info: ExchangeInfo = messages::from_str(text)?;
+    let info: ExchangeInfo = decode::from_str(text)?;
     let instruments = info
         .symbols
         .iter()

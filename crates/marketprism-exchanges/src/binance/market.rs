@@ -18,8 +18,6 @@ pub(super) struct Market {
     pub(super) trades_rest: TradesRest,
     /// Where missing aggregates are fetched by id.
     pub(super) aggregates_rest: TradesRest,
-    /// REST weight of a minute.
-    pub(super) rest_weight_per_minute: u32,
 }
 
 /// A REST endpoint that gives trades from an id on.
@@ -77,12 +75,21 @@ impl Market {
         (format!("{}?symbol={}&limit={limit}", self.depth_path, percent_encoded(instrument_id)), weight)
     }
 
-    /// Where the trades of a stream are fetched by id.
-    pub(super) const fn trades_rest(&self, stream: TradeStream) -> &TradesRest {
-        match stream {
+    /// Path and weight of the trades of a stream from an id on, up to another one.
+    pub(super) fn trades(
+        &self,
+        stream: TradeStream,
+        instrument_id: &str,
+        (from, to): (u64, u64),
+    ) -> (String, u32) {
+        let TradesRest { path, limit, weight } = match stream {
             TradeStream::Trade => &self.trades_rest,
             TradeStream::Aggregate => &self.aggregates_rest,
-        }
+        };
+        // One more than is missing: the trade behind it proves that nothing is left out.
+        let limit = to.saturating_sub(from).saturating_add(2).min(u64::from(*limit));
+        let symbol = percent_encoded(instrument_id);
+        (format!("{path}?symbol={symbol}&fromId={from}&limit={limit}"), *weight)
     }
 }
 

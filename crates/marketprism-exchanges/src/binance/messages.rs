@@ -3,26 +3,13 @@
 
 use std::borrow::Cow;
 
-use marketprism_core::{Decimal, Timestamp};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, de};
+use marketprism_core::{Decimal, TakerSide, Timestamp};
+use serde::Deserialize;
 
+use super::market::TradeStream;
+use crate::decode::{from_slice, from_str, millis};
 use crate::session::Rejected;
-
-/// One print or aggregate, whichever stream or endpoint it came from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Print {
-    /// Trade id or aggregate id.
-    pub(super) id: u64,
-    pub(super) price: Decimal,
-    pub(super) quantity: Decimal,
-    pub(super) event: Timestamp,
-    pub(super) is_maker_buyer: bool,
-    /// First and last trade of an aggregate.
-    pub(super) trades: Option<(u64, u64)>,
-    /// Uses up an id and carries no trade.
-    pub(super) is_placeholder: bool,
-}
+use crate::trade_line::Print;
 
 /// ```json
 /// {"e":"trade","E":1787315652708,"s":"BTCUSDT","t":6595931385,"p":"76650.00000000","q":"0.00040000","T":1787315652707,"m":true,"M":true}
@@ -81,7 +68,7 @@ struct HistoricalTrade {
 /// A payload that names its instrument and holds one print.
 pub(super) trait PrintEvent<'a>: Deserialize<'a> {
     fn instrument_id(&self) -> &str;
-    fn print(&self) -> Print;
+    fn print(&self) -> Print<'static>;
 }
 
 impl<'a> PrintEvent<'a> for TradeEvent<'a> {
@@ -89,16 +76,9 @@ impl<'a> PrintEvent<'a> for TradeEvent<'a> {
         &self.s
     }
 
-    fn print(&self) -> Print {
-        Print {
-            id: self.t,
-            price: self.p,
-            quantity: self.q,
-            event: self.time,
-            is_maker_buyer: self.m,
-            trades: None,
-            is_placeholder: self.order == Some("NA") && self.p.is_zero() && self.q.is_zero(),
-        }
+    fn print(&self) -> Print<'static> {
+        let is_placeholder = self.order == Some("NA") && self.p.is_zero() && self.q.is_zero();
+        Print { is_placeholder, ..single(self.t, self.time, self.p, self.q, self.m) }
     }
 }
 
@@ -107,43 +87,65 @@ impl<'a> PrintEvent<'a> for AggregateEvent<'a> {
         &self.s
     }
 
-    fn print(&self) -> Print {
-        Print {
-            id: self.a,
-            price: self.p,
-            quantity: self.q,
-            event: self.time,
-            is_maker_buyer: self.m,
-            trades: Some((self.f, self.l)),
-            is_placeholder: false,
-        }
+    fn print(&self) -> Print<'static> {
+        Print { trades: Some((self.f, self.l)), ..single(self.a, self.time, self.p, self.q, self.m) }
+    }
+}
+
+/// One id, no contracts: Binance trades base units.
+fn single(
+    id: u64,
+    event: Timestamp,
+    price: Decimal,
+    quantity: Decimal,
+    is_maker_buyer: bool,
+) -> Print<'static> {
+    Print {
+        sequence: id,
+        first_sequence: id,
+        trade_id: None,
+        event,
+        price,
+        quantity,
+        contracts: None,
+        // The buyer was the maker, so the taker sold.
+        side: if is_maker_buyer { TakerSide::Sell } else { TakerSide::Buy },
+        is_maker_buyer: Some(is_maker_buyer),
+        trades: None,
+        is_placeholder: false,
     }
 }
 
 /// Decodes a trade event and checks that it is about the instrument whose stream brought it.
-pub(super) fn print<'a, E: PrintEvent<'a>>(text: &'a str, instrument_id: &str) -> Result<Print, Rejected> {
+pub(super) fn print<'a, E: PrintEvent<'a>>(
+    text: &'a str,
+    instrument_id: &str,
+) -> Result<Print<'static>, Rejected> {
     let event: E = from_str(text)?;
     check_instrument(event.instrument_id(), instrument_id)?;
     Ok(event.print())
 }
 
-/// Rows of `historicalTrades`, oldest first.
-pub(super) fn historical_trades(body: &[u8]) -> Result<Vec<Print>, Rejected> {
+/// What REST answers for the trades of a stream, oldest first.
+pub(super) fn historical(stream: TradeStream, body: &[u8]) -> Result<Vec<Print<'static>>, Rejected> {
+    match stream {
+        TradeStream::Trade => historical_trades(body),
+        TradeStream::Aggregate => historical_aggregates(body),
+    }
+}
+
+/// Rows of `historicalTrades`.
+fn historical_trades(body: &[u8]) -> Result<Vec<Print<'static>>, Rejected> {
     let rows: Vec<HistoricalTrade> = from_slice(body)?;
     let prints = rows.iter().map(|row| Print {
-        id: row.id,
-        price: row.price,
-        quantity: row.qty,
-        event: row.time,
-        is_maker_buyer: row.is_buyer_maker,
-        trades: None,
         is_placeholder: row.price.is_zero() && row.qty.is_zero(),
+        ..single(row.id, row.time, row.price, row.qty, row.is_buyer_maker)
     });
     Ok(prints.collect())
 }
 
-/// Rows of `aggTrades`, oldest first: the event's shape without its `s`.
-pub(super) fn historical_aggregates(body: &[u8]) -> Result<Vec<Print>, Rejected> {
+/// Rows of `aggTrades`: the event's shape without its `s`.
+fn historical_aggregates(body: &[u8]) -> Result<Vec<Print<'static>>, Rejected> {
     let text = str::from_utf8(body).map_err(|error| Rejected::new("not_json", error))?;
     let rows: Vec<AggregateEvent<'_>> = from_str(text)?;
     Ok(rows.iter().map(AggregateEvent::print).collect())
@@ -154,37 +156,4 @@ pub(super) fn check_instrument(named: &str, expected: &str) -> Result<(), Reject
         return Ok(());
     }
     Err(Rejected::new("invalid_field", format_args!("field `s`: `{named}` on the stream of {expected}")))
-}
-
-/// An exchange's milliseconds.
-pub(super) fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let millis = i64::deserialize(deserializer)?;
-    Timestamp::from_millis(millis)
-        .ok_or_else(|| de::Error::custom(format_args!("`{millis}` is no time in ms between 1970 and 2200")))
-}
-
-/// Parses a payload; only when that fails it is parsed again with the path of the field, for the message.
-pub(super) fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Rejected> {
-    serde_json::from_str(text).map_err(|error| {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-            Err(traced) => rejected(&traced, text),
-            // Only what follows the value is wrong.
-            Ok(_) => Rejected::decode(&error, text),
-        }
-    })
-}
-
-/// An error with the path to the field it is about.
-pub(super) fn rejected(traced: &serde_path_to_error::Error<serde_json::Error>, text: &str) -> Rejected {
-    let mut rejected = Rejected::decode(traced.inner(), text);
-    if rejected.reason == "invalid_field" {
-        rejected.detail = format!("field `{}`: {}", traced.path(), rejected.detail);
-    }
-    rejected
-}
-
-fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejected> {
-    let text = str::from_utf8(body).map_err(|error| Rejected::new("not_json", error))?;
-    from_str(text)
 }

@@ -1,26 +1,22 @@
 //! Binance spot and USDⓈ-M futures. One session type serves both; what differs is data in [`market`].
 //!
 //! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`] and [`depth`] (wire
-//! shapes), [`trades`] and [`order_book`] (one symbol's two state machines) with [`backfill`] and [`chain`], [`subscriptions`] and [`requests`]
-//! (what is asked of the exchange), [`session`] (all of it together).
+//! shapes), [`order_book`] with [`chain`] (one symbol's book), [`subscriptions`] (what is asked of the exchange), [`session`]
+//! (all of it together).
 
 use std::time::Duration;
 
-mod backfill;
 mod chain;
 mod depth;
 mod feed;
 mod frame;
 mod instruments;
-mod liveness;
 mod market;
 mod messages;
 mod order_book;
-mod requests;
 mod session;
 pub(crate) mod spot;
 mod subscriptions;
-mod trades;
 pub(crate) mod usdm;
 
 /// The exchange's token on the wire.
@@ -30,5 +26,5 @@ const EXCHANGE: &str = "binance";
 /// markets do not look dead; without an answer in the other half it is dead.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
-/// Microseconds in a second.
-const SECOND: i64 = 1_000_000;
+/// The limit most requests count against.
+const WEIGHT: &str = "weight";

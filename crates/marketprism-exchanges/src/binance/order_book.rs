@@ -19,21 +19,20 @@
 //! Step 7 is checked for every event from the first one on, also while buffering and across connections, so no
 //! missing event goes unnoticed. Every event is counted in exactly one published message, or lies in a declared gap.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use marketprism_core::message::{Level, OrderBook};
-use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
+use marketprism_core::{DataType, GapReason, Timestamp};
 
 use super::chain::{Join, Order, Received};
-use super::depth::{self, Depth, Levels};
-use super::feed::{Context, Missing};
+use super::depth::{self, Depth};
 use super::market::Chain;
-use super::requests::Ask;
 use crate::book::Book;
+use crate::context::{Context, Missing};
+use crate::decode::Levels;
+use crate::publication::{Applied, Publication};
 use crate::registry::SessionOptions;
-use crate::session::{FetchFailed, Note, Rejected};
+use crate::requests::Ask;
+use crate::session::{FetchFailed, Note, Pressure, Rejected};
 
 /// Events kept while a snapshot is awaited: 100 s of the 100 ms stream. When there are more the oldest are
 /// forgotten, which only asks for a younger snapshot; it contains them, so nothing is lost.
@@ -42,30 +41,15 @@ const BUFFERED_EVENTS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct BookSync {
     chain: Chain,
-    options: BookOptions,
     phase: Phase,
     book: Book,
+    publication: Publication,
     buffer: VecDeque<(Depth, Timestamp, Levels)>,
     /// The last event received, on this connection or an earlier one, or the last one published before a restart.
     received: Option<Received>,
     /// Why events would be missing before the next one.
     hole_reason: GapReason,
-    /// Events received and not published yet, and where they begin.
-    unpublished: u64,
-    unpublished_from: Option<u64>,
-    /// The last event in the book.
-    applied: Option<Applied>,
-    /// The chain of published messages; none after a resync.
-    published: Option<u64>,
-    due: Timestamp,
     pub(super) snapshot: Ask,
-    top: Levels,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct BookOptions {
-    depth: u32,
-    interval_micros: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,45 +62,29 @@ enum Phase {
     Live,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Applied {
-    last: u64,
-    event: Timestamp,
-    received: Timestamp,
-}
-
 impl BookSync {
     /// Continues after what was published before this process started.
-    pub(super) fn new(chain: Chain, options: &SessionOptions, seed: Option<(u64, Timestamp)>) -> Self {
+    pub(super) fn new(
+        chain: Chain,
+        options: &SessionOptions,
+        instrument_id: &str,
+        seed: Option<(u64, Timestamp)>,
+    ) -> Self {
         let levels_max = options.book_depth_max.max(options.book_depth) as usize;
         Self {
             chain,
-            options: BookOptions {
-                depth: options.book_depth,
-                interval_micros: micros(options.book_publish_interval),
-            },
             phase: Phase::Buffering,
             book: Book::new(levels_max),
+            publication: Publication::new(options, instrument_id),
             buffer: VecDeque::new(),
             received: seed.map(|(last, event)| Received { last, event }),
             hole_reason: GapReason::Disconnect,
-            unpublished: 0,
-            unpublished_from: None,
-            applied: None,
-            published: None,
-            due: Timestamp::default(),
             snapshot: Ask::default(),
-            top: Levels::default(),
         }
     }
 
     pub(super) fn is_live(&self) -> bool {
         self.phase == Phase::Live
-    }
-
-    /// A connection is there. `phase_micros` spreads the symbols over the publishing interval.
-    pub(super) fn opened(&mut self, now: Timestamp, phase_micros: i64) {
-        self.due = now.saturating_add_micros(phase_micros);
     }
 
     /// The connection is gone: what was received is published, then the book begins anew.
@@ -145,10 +113,12 @@ impl BookSync {
             Order::Hole(from, to) => self.broken(Some((from, to)), &depth, context),
             Order::Restarted => self.broken(None, &depth, context),
         }
+        if self.phase == Phase::Live {
+            self.publication.before(depth.event, &self.book, context);
+        }
         self.received = Some(Received { last: depth.last, event: depth.event });
         self.hole_reason = GapReason::Sequence;
-        self.unpublished += 1;
-        self.unpublished_from.get_or_insert(depth.first);
+        self.publication.received(depth.first);
         match self.phase {
             Phase::Buffering => {
                 // 1.
@@ -159,12 +129,7 @@ impl BookSync {
                 // 2.
                 self.snapshot.want(context.now);
             }
-            Phase::Joining(_) | Phase::Live => {
-                self.step(depth, context.now, levels, context);
-                if self.options.interval_micros == 0 {
-                    self.publish(context);
-                }
-            }
+            Phase::Joining(_) | Phase::Live => self.step(depth, context.now, levels, context),
         }
     }
 
@@ -195,8 +160,7 @@ impl BookSync {
         self.phase = Phase::Buffering;
         self.book.clear();
         self.buffer.clear();
-        self.published = None;
-        self.applied = None;
+        self.publication.broken();
     }
 
     /// A snapshot arrived; `levels` is where it is decoded into.
@@ -231,19 +195,12 @@ impl BookSync {
         while let Some((depth, received, levels)) = self.buffer.pop_front() {
             self.step(depth, received, &levels, context);
         }
-        if self.options.interval_micros == 0 {
-            self.publish(context);
-        }
         Ok(())
     }
 
     /// No snapshot came: asks again later.
     pub(super) fn fetch_failed(&mut self, failure: Option<&FetchFailed>, now: Timestamp) {
-        let retry_after = match failure {
-            Some(FetchFailed::Status { retry_after_seconds, .. }) => *retry_after_seconds,
-            Some(FetchFailed::Transport(_)) | None => None,
-        };
-        self.snapshot.failed(now, retry_after);
+        self.snapshot.failed(now, failure);
     }
 
     /// One event on a book that has its snapshot.
@@ -272,7 +229,6 @@ impl BookSync {
             return;
         }
         self.apply_levels(levels);
-        self.applied = Some(Applied { last: depth.last, event: depth.event, received });
         if self.book.is_crossed() {
             // 9.
             let missing = Missing {
@@ -285,6 +241,9 @@ impl BookSync {
             context.gap(DataType::OrderBook, missing);
             self.resync(GapReason::Sequence, context);
             self.snapshot.failed(context.now, None);
+        } else {
+            let applied = Applied { last: depth.last, event: depth.event, received };
+            self.publication.applied(applied, &self.book, context);
         }
     }
 
@@ -300,67 +259,25 @@ impl BookSync {
 
     /// Publishes when it is this symbol's turn.
     pub(super) fn tick(&mut self, context: &mut Context<'_>) {
-        let interval = self.options.interval_micros;
-        let late = context.now.micros_since(self.due);
-        if interval == 0 || late < 0 {
-            return;
+        if self.phase == Phase::Live {
+            self.publication.tick(&self.book, context);
         }
-        // The turn after this one keeps its place in the interval, however late this one is.
-        let turns = (late / interval).saturating_add(1);
-        self.due = self.due.saturating_add_micros(turns.saturating_mul(interval));
-        self.publish(context);
     }
 
     /// Publishes the book if it is right and has changed.
     fn publish(&mut self, context: &mut Context<'_>) {
-        let (Phase::Live, Some(applied), true) = (self.phase, self.applied, self.unpublished > 0) else {
-            return;
-        };
-        let depth = self.options.depth as usize;
-        fill(&mut self.top.bids, self.book.bids(), depth);
-        fill(&mut self.top.asks, self.book.asks(), depth);
-        let mut origin = context.origin(Source::Ws);
-        origin.received = applied.received;
-        context.out.emit(
-            OrderBook::new(
-                origin,
-                applied.event,
-                Cow::Borrowed(&self.top.bids),
-                Cow::Borrowed(&self.top.asks),
-                applied.last,
-                self.published,
-                self.unpublished,
-                SnapshotOf::Top,
-                self.options.depth,
-            )
-            .into(),
-        );
-        self.published = Some(applied.last);
-        self.unpublished = 0;
-        self.unpublished_from = None;
+        if self.phase == Phase::Live {
+            self.publication.publish(&self.book, context);
+        }
+    }
+
+    pub(super) fn set_pressure(&mut self, pressure: Pressure) {
+        self.publication.set_pressure(pressure);
     }
 
     /// The process ends: publishes what can be, declares what cannot.
     pub(super) fn drain(&mut self, context: &mut Context<'_>) {
         self.publish(context);
-        if let (Some(from), Some(received)) = (self.unpublished_from, self.received) {
-            let missing = Missing {
-                ids: Some((from.min(received.last), received.last)),
-                times: None,
-                reason: GapReason::Shutdown,
-                filled: 0,
-                detail: Some("stopped before the book was synchronised"),
-            };
-            context.gap(DataType::OrderBook, missing);
-        }
+        self.publication.abandon(self.received.map(|received| received.last), context);
     }
-}
-
-fn fill(to: &mut Vec<Level>, from: impl Iterator<Item = Level>, depth: usize) {
-    to.clear();
-    to.extend(from.take(depth));
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

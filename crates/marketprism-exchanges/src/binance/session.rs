@@ -1,29 +1,41 @@
 //! One connection's protocol: subscribes, routes frames to the symbols, asks REST for them, notices silence.
 
-use marketprism_core::{DataType, Timestamp};
+use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 
-use super::SECOND;
-use super::depth::{self, Levels};
-use super::feed::{Context, Feed};
+use super::WEIGHT;
+use super::depth;
+use super::feed::Feed;
 use super::frame::{self, Incoming};
 use super::market::{Market, TradeStream};
 use super::messages::{self, AggregateEvent, TradeEvent};
 use super::order_book::BookSync;
-use super::requests::{Open, Purpose, Requests};
 use super::subscriptions::Subscriptions;
-use super::trades::TradeLine;
+use crate::backfill::End;
+use crate::context::{Context, SECOND};
+use crate::decode::Levels;
+use crate::liveness::Liveness;
 use crate::registry::{SessionConfig, SessionOptions};
+use crate::requests::Requests;
 use crate::session::{
-    Effects, FetchFailed, Frame, Lost, Note, Rejected, Request, RequestId, Session, StreamState, StreamStatus,
+    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session,
+    StreamState, StreamStatus,
 };
+use crate::trade_line::TradeLine;
 
 /// When every stream of a data type is silent for this long after connecting, another connection may help; then twice
 /// as long each time …
 const MUTE_MICROS_MIN: i64 = 60 * SECOND;
 /// … up to this: reconnecting costs data of the streams that do flow.
 const MUTE_MICROS_MAX: i64 = 900 * SECOND;
-/// A book that brings nothing for this long is shown as stale. Quiet symbols exist, so nothing is done about it.
-const STALE_MICROS: i64 = 60 * SECOND;
+
+/// What an answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A depth snapshot.
+    Snapshot,
+    /// Missing trades.
+    Backfill,
+}
 
 /// A session for spot or USDⓈ-M, see [`Market`].
 #[derive(Debug)]
@@ -35,7 +47,7 @@ pub(super) struct BinanceSession {
     /// Lower-case instrument ids, sorted, with their place in `feeds`: streams are named so.
     index: Vec<(String, usize)>,
     subscriptions: Subscriptions,
-    requests: Requests,
+    requests: Requests<(usize, Purpose)>,
     connection: Connection,
     mute_micros: i64,
     levels: Levels,
@@ -44,6 +56,7 @@ pub(super) struct BinanceSession {
 /// The present connection.
 #[derive(Debug, Default)]
 struct Connection {
+    link: Link,
     opened: Option<Timestamp>,
     last_frame: Timestamp,
     is_probed: bool,
@@ -64,8 +77,14 @@ impl BinanceSession {
             .map(|instrument| {
                 let seed = |data_type| seed_of(&instrument.instrument_id, data_type);
                 let trades = wants(DataType::Trade).then(|| TradeLine::new(seed(DataType::Trade)));
-                let book = wants(DataType::OrderBook)
-                    .then(|| BookSync::new(market.chain, &options, seed(DataType::OrderBook)));
+                let book = wants(DataType::OrderBook).then(|| {
+                    BookSync::new(
+                        market.chain,
+                        &options,
+                        &instrument.instrument_id,
+                        seed(DataType::OrderBook),
+                    )
+                });
                 Feed::new(instrument, trades, book)
             })
             .collect();
@@ -82,7 +101,7 @@ impl BinanceSession {
             feeds,
             index,
             subscriptions: Subscriptions::default(),
-            requests: Requests::new(market.rest_weight_per_minute),
+            requests: Requests::default(),
             connection: Connection::default(),
             mute_micros: MUTE_MICROS_MIN,
             levels: Levels::default(),
@@ -106,7 +125,7 @@ impl BinanceSession {
         let instrument_id = &feed.instrument.instrument_id;
         match (kind, &mut feed.trades, &mut feed.book) {
             ("trade" | "aggTrade", Some(trades), _) if kind == self.trade_stream.name() => {
-                feed.trade_liveness.received(now);
+                feed.trade_liveness.received(now, None);
                 let decoded = match self.trade_stream {
                     TradeStream::Trade => messages::print::<TradeEvent<'_>>(data, instrument_id),
                     TradeStream::Aggregate => messages::print::<AggregateEvent<'_>>(data, instrument_id),
@@ -120,7 +139,7 @@ impl BinanceSession {
                 }
             }
             (_, _, Some(book)) if kind == "depth" || kind.starts_with("depth@") => {
-                feed.book_liveness.received(now);
+                feed.book_liveness.received(now, None);
                 match depth::event(data, instrument_id, &mut self.levels) {
                     Ok(depth) => {
                         book.event(depth, &self.levels, &mut context);
@@ -136,39 +155,40 @@ impl BinanceSession {
         }
     }
 
-    /// Makes the REST requests that are due, as far as weight and places allow.
+    /// Makes the REST requests that are due, as far as there are places.
     fn make_requests(&mut self, now: Timestamp, out: &mut dyn Effects) {
         for (at, feed) in self.feeds.iter_mut().enumerate() {
             let instrument_id = &feed.instrument.instrument_id;
-            if let Some(book) = feed.book.as_mut().filter(|book| book.snapshot.is_due(now)) {
+            if let Some(book) = feed.book.as_mut().filter(|book| book.snapshot.is_due(now))
+                && self.requests.has_place()
+            {
                 let (path, weight) = self.market.snapshot(instrument_id, self.options.snapshot_levels);
-                if let Some(id) = self.requests.open(at, Purpose::Snapshot, weight, now) {
-                    book.snapshot.opened();
-                    out.fetch(Request { id, path, weight });
-                }
+                book.snapshot.opened();
+                let id = self.requests.open((at, Purpose::Snapshot), now);
+                out.fetch(Request { id, path, weight, limit: WEIGHT });
             }
             if let Some(trades) = feed.trades.as_mut().filter(|trades| trades.backfill.is_due(now))
-                && let Some(path) = trades.backfill.path(self.market, self.trade_stream, instrument_id)
+                && let Some(missing) = trades.backfill.missing()
+                && self.requests.has_place()
             {
-                let weight = self.market.trades_rest(self.trade_stream).weight;
-                if let Some(id) = self.requests.open(at, Purpose::Backfill, weight, now) {
-                    trades.backfill.opened();
-                    out.fetch(Request { id, path, weight });
-                }
+                let (path, weight) = self.market.trades(self.trade_stream, instrument_id, missing);
+                trades.backfill.opened();
+                let id = self.requests.open((at, Purpose::Backfill), now);
+                out.fetch(Request { id, path, weight, limit: WEIGHT });
             }
         }
     }
 
     fn answered(
         &mut self,
-        open: Open,
+        (at, purpose): (usize, Purpose),
         answer: Result<&[u8], Option<FetchFailed>>,
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        let Some(feed) = self.feeds.get_mut(open.feed) else { return Ok(()) };
+        let Some(feed) = self.feeds.get_mut(at) else { return Ok(()) };
         let mut context = Context { instrument: &feed.instrument, now, out };
-        match (open.purpose, &mut feed.book, &mut feed.trades) {
+        match (purpose, &mut feed.book, &mut feed.trades) {
             (Purpose::Snapshot, Some(book), _) => match answer {
                 Ok(body) => book.fetched(body, &mut self.levels, &mut context),
                 Err(failure) => {
@@ -177,7 +197,16 @@ impl BinanceSession {
                 }
             },
             (Purpose::Backfill, _, Some(trades)) => match answer {
-                Ok(body) => trades.backfill.answered(body, self.trade_stream, &mut context),
+                Ok(body) => match messages::historical(self.trade_stream, body) {
+                    Ok(prints) => {
+                        trades.backfill.answered(&prints, End::Oldest, &mut context);
+                        Ok(())
+                    }
+                    Err(rejected) => {
+                        trades.backfill.failed(None, &rejected.to_string(), &mut context);
+                        Err(rejected)
+                    }
+                },
                 Err(failure) => {
                     let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
                     trades.backfill.failed(failure.as_ref(), &why, &mut context);
@@ -230,30 +259,32 @@ impl BinanceSession {
 
     fn give_up(&mut self, reason: Lost, out: &mut dyn Effects) {
         if !std::mem::replace(&mut self.connection.is_given_up, true) {
-            out.reconnect(reason);
+            out.reconnect(self.connection.link, reason);
         }
     }
 }
 
 impl Session for BinanceSession {
-    fn opened(&mut self, now: Timestamp, out: &mut dyn Effects) {
+    fn opened(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
         self.connection =
-            Connection { opened: Some(now), last_frame: now, is_probed: false, is_given_up: false };
-        self.subscriptions.clear();
-        let interval = i64::try_from(self.options.book_publish_interval.as_micros()).unwrap_or(i64::MAX);
-        let count = i64::try_from(self.feeds.len()).unwrap_or(i64::MAX).max(1);
-        let mut phase = 0;
+            Connection { link, opened: Some(now), last_frame: now, is_probed: false, is_given_up: false };
+        self.subscriptions.opened(link);
         let mut streams = Vec::new();
         for feed in &mut self.feeds {
-            feed.opened(now, phase);
-            phase += interval / count;
+            feed.opened(now);
             streams.extend(feed.streams(self.trade_stream));
         }
         self.subscriptions.ask(&streams);
         self.subscriptions.tick(now, out);
     }
 
-    fn frame(&mut self, frame: Frame<'_>, now: Timestamp, out: &mut dyn Effects) -> Result<(), Rejected> {
+    fn frame(
+        &mut self,
+        _link: Link,
+        frame: Frame<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
         self.connection.last_frame = now;
         self.connection.is_probed = false;
         let text = match frame {
@@ -305,13 +336,25 @@ impl Session for BinanceSession {
         }
     }
 
-    fn closed(&mut self, now: Timestamp, out: &mut dyn Effects) {
+    fn closed(&mut self, _link: Link, now: Timestamp, out: &mut dyn Effects) {
         self.connection.opened = None;
         self.subscriptions.clear();
-        self.requests.forget_snapshots();
+        self.requests.forget(|(_, purpose)| *purpose == Purpose::Snapshot);
         for feed in &mut self.feeds {
             feed.closed(now, out);
         }
+    }
+
+    fn set_instruments(&mut self, _: Vec<Instrument>, _: Timestamp, _: &mut dyn Effects) {}
+
+    fn set_pressure(&mut self, pressure: Pressure) {
+        for book in self.feeds.iter_mut().filter_map(|feed| feed.book.as_mut()) {
+            book.set_pressure(pressure);
+        }
+    }
+
+    fn resync(&mut self, _: MarketType, _: &str, _: Timestamp, _: &mut dyn Effects) -> bool {
+        false
     }
 
     fn drain(&mut self, now: Timestamp, out: &mut dyn Effects) {
@@ -327,34 +370,28 @@ impl Session for BinanceSession {
     }
 
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
-        let status = |feed: &Feed, data_type, last_received: Option<Timestamp>, state| StreamStatus {
+        let status = |feed: &Feed, data_type, liveness: &Liveness, state| StreamStatus {
+            market_type: feed.instrument.market_type,
             symbol: feed.instrument.symbol.clone(),
             data_type,
             state,
-            last_received,
+            last_received: liveness.last_received(),
+            last_event: liveness.last_event(),
+            events: liveness.events(),
         };
         let mut all = Vec::with_capacity(self.feeds.len() * 2);
         for feed in &self.feeds {
             if feed.trades.is_some() {
                 let liveness = &feed.trade_liveness;
-                let state = match (liveness.is_connected(), liveness.last_received()) {
-                    (false, _) => StreamState::Stale,
-                    (true, None) => StreamState::Waiting,
-                    // Nobody has to trade.
-                    (true, Some(_)) => StreamState::Live,
-                };
-                all.push(status(feed, DataType::Trade, liveness.last_received(), state));
+                all.push(status(feed, DataType::Trade, liveness, liveness.state(now)));
             }
             if let Some(book) = &feed.book {
                 let liveness = &feed.book_liveness;
-                let state = match (liveness.is_connected(), liveness.last_received()) {
-                    (false, _) => StreamState::Stale,
-                    (true, None) => StreamState::Waiting,
-                    (true, Some(_)) if !book.is_live() => StreamState::Syncing,
-                    (true, Some(last)) if now.micros_since(last) > STALE_MICROS => StreamState::Stale,
-                    (true, Some(_)) => StreamState::Live,
+                let state = match liveness.state(now) {
+                    StreamState::Live if !book.is_live() => StreamState::Syncing,
+                    state => state,
                 };
-                all.push(status(feed, DataType::OrderBook, liveness.last_received(), state));
+                all.push(status(feed, DataType::OrderBook, liveness, state));
             }
         }
         all

@@ -6,25 +6,37 @@ use marketprism_core::{DataType, MarketType};
 
 use super::market::{Chain, Market, TradeStream, TradesRest};
 use super::session::BinanceSession;
-use crate::registry::{ConnectionPath, Integration};
+use crate::registry::{ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit};
 
 /// Spot, `https://developers.binance.com/docs/binance-spot-api-docs`.
 pub(crate) const INTEGRATION: Integration = Integration {
     id: "binance_spot",
     exchange: super::EXCHANGE,
-    market_type: MarketType::Spot,
+    market_types: &[MarketType::Spot],
+    symbols_default: &["BTC-USDT", "ETH-USDT"],
     ws_url: "wss://stream.binance.com:9443",
     rest_url: "https://api.binance.com",
-    instruments_path: "/api/v3/exchangeInfo?showPermissionSets=false",
-    instruments_weight: 20,
-    rest_weight_per_minute: MARKET.rest_weight_per_minute,
-    connects_per_five_minutes: 300,
-    connection_life_max: Duration::from_secs(24 * 3600),
+    instruments_requests: &[InstrumentsRequest {
+        path: "/api/v3/exchangeInfo?showPermissionSets=false",
+        weight: 20,
+        limit: super::WEIGHT,
+    }],
+    rest_limits: &[RestLimit {
+        name: super::WEIGHT,
+        weight: 6000,
+        per: Duration::from_secs(60),
+        used_header: Some("x-mbx-used-weight-1m"),
+    }],
+    connect_limit: ConnectLimit { attempts: 300, per: Duration::from_secs(300), open_max: None },
+    connection_life_max: Some(Duration::from_secs(24 * 3600)),
     silence_max: super::SILENCE_MAX,
     streams_per_connection_max: 1024,
     data_types: &[DataType::Trade, DataType::OrderBook],
+    offers: |_, _| true,
     // One path carries every stream.
-    paths: |data_types, _| vec![ConnectionPath { path: "/stream", data_types: data_types.to_vec() }],
+    paths: |data_types, _| {
+        vec![ConnectionPath { name: "stream", path: Some("/stream"), data_types: data_types.to_vec() }]
+    },
     instruments: super::instruments::spot,
     open: |config| Box::new(BinanceSession::new(&MARKET, config)),
 };
@@ -37,5 +49,4 @@ static MARKET: Market = Market {
     depth_sizes_exact: false,
     trades_rest: TradesRest { path: "/api/v3/historicalTrades", limit: 1000, weight: 25 },
     aggregates_rest: TradesRest { path: "/api/v3/aggTrades", limit: 1000, weight: 4 },
-    rest_weight_per_minute: 6000,
 };

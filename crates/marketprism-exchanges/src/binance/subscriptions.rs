@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use marketprism_core::Timestamp;
 use serde::Serialize;
 
-use super::SECOND;
 use super::frame::Answer;
-use crate::session::{Effects, Lost, Note, Rejected};
+use crate::context::SECOND;
+use crate::session::{Effects, Link, Lost, Note, Rejected};
 
 /// Streams in one SUBSCRIBE; the exchange takes 1024 a connection, and a frame stays below 8 KiB.
 const STREAMS_PER_FRAME_MAX: usize = 200;
@@ -21,6 +21,7 @@ const ATTEMPTS_MAX: u32 = 3;
 /// What is asked of the exchange on one connection.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
+    link: Link,
     /// Bounded: the streams of the connection, each in at most one batch of the opening and one asked again.
     waiting: VecDeque<Batch>,
     in_flight: VecDeque<(u64, Timestamp, Batch)>,
@@ -43,7 +44,13 @@ struct Call<'a> {
 }
 
 impl Subscriptions {
-    /// Forgets everything asked for: the connection is gone.
+    /// A new socket is open.
+    pub(super) fn opened(&mut self, link: Link) {
+        self.link = link;
+        self.clear();
+    }
+
+    /// Forgets everything asked for: the socket is gone.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.in_flight.clear();
@@ -92,7 +99,7 @@ impl Subscriptions {
         self.next_id += 1;
         // Strings and numbers always serialise.
         if let Ok(text) = serde_json::to_string(&Call { method, params, id: self.next_id }) {
-            out.send(text);
+            out.send(self.link, text);
         }
         self.sent = Some(now);
         self.next_id
@@ -131,9 +138,10 @@ impl Subscriptions {
             return;
         }
         let first = batch.streams.first().map_or("", String::as_str);
-        out.reconnect(Lost::Refused(format!(
-            "SUBSCRIBE of {} streams from {first}: {why}",
-            batch.streams.len()
-        )));
+        let streams = batch.streams.len();
+        out.reconnect(
+            self.link,
+            Lost::Refused(format!("SUBSCRIBE of {streams} streams from {first}: {why}")),
+        );
     }
 }

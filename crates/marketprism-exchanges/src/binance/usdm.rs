@@ -6,24 +6,36 @@ use marketprism_core::{DataType, MarketType};
 
 use super::market::{Chain, Market, TradeStream, TradesRest};
 use super::session::BinanceSession;
-use crate::registry::{ConnectionPath, Integration, SessionOptions};
+use crate::registry::{
+    ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit, SessionOptions,
+};
 
 /// USDⓈ-M perpetuals, `https://developers.binance.com/docs/derivatives/usds-margined-futures`.
 pub(crate) const INTEGRATION: Integration = Integration {
     id: "binance_usdm",
     exchange: super::EXCHANGE,
-    market_type: MarketType::Perpetual,
+    market_types: &[MarketType::Perpetual],
+    symbols_default: &["BTC-USDT", "ETH-USDT"],
     ws_url: "wss://fstream.binance.com",
     rest_url: "https://fapi.binance.com",
-    instruments_path: "/fapi/v1/exchangeInfo",
-    instruments_weight: 1,
-    rest_weight_per_minute: MARKET.rest_weight_per_minute,
+    instruments_requests: &[InstrumentsRequest {
+        path: "/fapi/v1/exchangeInfo",
+        weight: 1,
+        limit: super::WEIGHT,
+    }],
+    rest_limits: &[RestLimit {
+        name: super::WEIGHT,
+        weight: 2400,
+        per: Duration::from_secs(60),
+        used_header: Some("x-mbx-used-weight-1m"),
+    }],
     // Not stated for futures streams; spot's limit.
-    connects_per_five_minutes: 300,
-    connection_life_max: Duration::from_secs(24 * 3600),
+    connect_limit: ConnectLimit { attempts: 300, per: Duration::from_secs(300), open_max: None },
+    connection_life_max: Some(Duration::from_secs(24 * 3600)),
     silence_max: super::SILENCE_MAX,
     streams_per_connection_max: 1024,
     data_types: &[DataType::Trade, DataType::OrderBook],
+    offers: |_, _| true,
     paths,
     instruments: super::instruments::usdm,
     open: |config| Box::new(BinanceSession::new(&MARKET, config)),
@@ -38,7 +50,6 @@ static MARKET: Market = Market {
     depth_sizes_exact: true,
     trades_rest: TradesRest { path: "/fapi/v1/historicalTrades", limit: 500, weight: 20 },
     aggregates_rest: TradesRest { path: "/fapi/v1/aggTrades", limit: 1000, weight: 20 },
-    rest_weight_per_minute: 2400,
 };
 
 const PUBLIC: &str = "/public/stream";
@@ -51,10 +62,11 @@ fn paths(data_types: &[DataType], options: &SessionOptions) -> Vec<ConnectionPat
         (DataType::OrderBook, _) | (DataType::Trade, TradeStream::Trade) => PUBLIC,
         _ => MARKET_DATA,
     };
-    [PUBLIC, MARKET_DATA]
+    [("public", PUBLIC), ("market", MARKET_DATA)]
         .into_iter()
-        .map(|path| ConnectionPath {
-            path,
+        .map(|(name, path)| ConnectionPath {
+            name,
+            path: Some(path),
             data_types: data_types.iter().copied().filter(|data_type| path_of(*data_type) == path).collect(),
         })
         .filter(|connection| !connection.data_types.is_empty())

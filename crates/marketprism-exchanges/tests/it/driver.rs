@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use marketprism_core::message::{Gap, OrderBook, Trade};
 use marketprism_core::{DataType, Instrument, MarketType, Message, Timestamp};
-use marketprism_exchanges::registry::{self, Seed, SessionConfig, SessionOptions};
+use marketprism_exchanges::registry::{self, BookMode, Seed, SessionConfig, SessionOptions};
 use marketprism_exchanges::{
-    Effects, FetchFailed, Frame, Lost, Note, Rejected, Request, RequestId, Session, StreamState,
+    Effects, FetchFailed, Frame, Link, Lost, Note, Rejected, Request, RequestId, Session, StreamState,
 };
 
 /// What a session asked for, in order of type. Messages are kept as the wire carries them.
@@ -26,13 +26,13 @@ impl Effects for Recorded {
         message.encode(&mut payload).unwrap();
         self.messages.push(String::from_utf8(payload).unwrap());
     }
-    fn send(&mut self, text: String) {
+    fn send(&mut self, _: Link, text: String) {
         self.sent.push(text);
     }
     fn fetch(&mut self, request: Request) {
         self.requests.push(request);
     }
-    fn reconnect(&mut self, reason: Lost) {
+    fn reconnect(&mut self, _: Link, reason: Lost) {
         self.reconnects.push(reason);
     }
     fn note(&mut self, note: Note<'_>) {
@@ -79,12 +79,18 @@ pub fn options() -> SessionOptions {
         book_depth_max: 5_000,
         book_publish_interval: Duration::ZERO,
         snapshot_levels: 1000,
+        book_mode: BookMode::Incremental,
+        poll_interval: Duration::from_secs(30),
+        ratio_period: "5m".to_owned(),
     }
 }
 
 pub fn pair(market_type: MarketType, base: &str, quote: &str) -> Instrument {
     Instrument::pair("binance", market_type, base, quote, &format!("{base}{quote}")).unwrap()
 }
+
+/// The socket of a session that has one.
+pub const LINK: Link = Link(0);
 
 pub const BOTH: &[DataType] = &[DataType::Trade, DataType::OrderBook];
 
@@ -95,7 +101,7 @@ impl Driver {
     }
 
     pub fn open_seeded(integration: &str, options: SessionOptions, seeds: Vec<Seed>) -> Self {
-        let market_type = registry::find(integration).unwrap().market_type;
+        let market_type = registry::find(integration).unwrap().market_types[0];
         let instruments = vec![pair(market_type, "BTC", "USDT"), pair(market_type, "ETH", "USDT")];
         let mut driver =
             Self::new(integration, SessionConfig { instruments, data_types: BOTH.to_vec(), options, seeds });
@@ -109,19 +115,19 @@ impl Driver {
     }
 
     pub fn opened(&mut self) {
-        self.session.opened(self.now, &mut self.recorded);
+        self.session.opened(LINK, self.now, &mut self.recorded);
     }
     pub fn closed(&mut self) {
-        self.session.closed(self.now, &mut self.recorded);
+        self.session.closed(LINK, self.now, &mut self.recorded);
     }
     pub fn drain(&mut self) {
         self.session.drain(self.now, &mut self.recorded);
     }
     pub fn frame(&mut self, text: &str) -> Result<(), Rejected> {
-        self.session.frame(Frame::Text(text), self.now, &mut self.recorded)
+        self.session.frame(LINK, Frame::Text(text), self.now, &mut self.recorded)
     }
     pub fn binary(&mut self, bytes: &[u8]) -> Result<(), Rejected> {
-        self.session.frame(Frame::Binary(bytes), self.now, &mut self.recorded)
+        self.session.frame(LINK, Frame::Binary(bytes), self.now, &mut self.recorded)
     }
     pub fn fetched(&mut self, id: RequestId, answer: Result<&[u8], FetchFailed>) -> Result<(), Rejected> {
         self.session.fetched(id, answer, self.now, &mut self.recorded)

@@ -1,0 +1,170 @@
+//! Fills holes in one instrument's trade numbers from REST, then declares each as one gap with what was recovered. How
+//! the exchange is asked is its session's business.
+//!
+//! Live trades do not wait for it.
+
+use std::collections::VecDeque;
+
+use marketprism_core::{DataType, GapReason, Source, Timestamp};
+
+use crate::context::{Context, Missing};
+use crate::requests::Ask;
+use crate::session::{FetchFailed, Note};
+use crate::trade_line::{self, Print};
+
+/// A larger hole is not fetched: ten full answers already take a good part of a minute's weight, and behind an
+/// outage of hours the symbol would never catch up.
+const HOLE_IDS_MAX: u64 = 10_000;
+/// Holes of one symbol waiting at most; a line that tears more often than it can be mended declares the rest.
+const HOLES_MAX: usize = 16;
+/// Failures in a row after which a hole is given up; with their backoff, about half a minute.
+const FAILURES_MAX: u32 = 5;
+
+/// The holes of one symbol.
+#[derive(Debug, Default)]
+pub(crate) struct Backfill {
+    holes: VecDeque<Hole>,
+    ask: Ask,
+}
+
+/// Missing ids.
+#[derive(Debug)]
+pub(crate) struct Hole {
+    from: u64,
+    to: u64,
+    times: (Timestamp, Timestamp),
+    reason: GapReason,
+    /// What is still missing, inclusive; shrinks from the end the exchange answers from.
+    missing: (u64, u64),
+    recovered: u64,
+    placeholders: u64,
+}
+
+/// From which end an exchange answers when it has more than one answer takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The oldest missing first.
+    Oldest,
+    /// The newest missing first.
+    Newest,
+}
+
+impl Hole {
+    pub(crate) const fn new(from: u64, to: u64, times: (Timestamp, Timestamp), reason: GapReason) -> Self {
+        Self { from, to, times, reason, missing: (from, to), recovered: 0, placeholders: 0 }
+    }
+
+    const fn ids(&self) -> u64 {
+        self.to.saturating_sub(self.from).saturating_add(1)
+    }
+
+    fn declare(&self, reason: GapReason, detail: Option<&str>, context: &mut Context<'_>) {
+        context.gap(
+            DataType::Trade,
+            Missing {
+                ids: Some((self.from, self.to)),
+                times: Some(self.times),
+                reason,
+                filled: self.recovered,
+                detail,
+            },
+        );
+    }
+}
+
+impl Backfill {
+    /// Takes a hole on, or declares it at once where that cannot be done.
+    pub(crate) fn add(&mut self, hole: Hole, context: &mut Context<'_>) {
+        if hole.ids() > HOLE_IDS_MAX {
+            hole.declare(hole.reason, Some("too many to fetch"), context);
+        } else if self.holes.len() >= HOLES_MAX {
+            hole.declare(GapReason::BackfillFailed, Some("too many holes are waiting"), context);
+        } else {
+            self.holes.push_back(hole);
+            self.ask.want(context.now);
+        }
+    }
+
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.ask.is_due(now)
+    }
+
+    pub(crate) fn opened(&mut self) {
+        self.ask.opened();
+    }
+
+    /// First and last number to ask for next. `None` when nothing is missing.
+    pub(crate) fn missing(&self) -> Option<(u64, u64)> {
+        self.holes.front().map(|hole| hole.missing)
+    }
+
+    /// Publishes what an answer brought of what is missing: prints in rising order, from the end of what was asked for.
+    pub(crate) fn answered(&mut self, prints: &[Print<'_>], from_end: End, context: &mut Context<'_>) {
+        let Some(hole) = self.holes.front_mut() else {
+            return self.ask.succeeded();
+        };
+        let (from, to) = hole.missing;
+        let recovered_before = hole.recovered;
+        for print in prints.iter().filter(|print| print.sequence >= from && print.first_sequence <= to) {
+            let numbers = print.sequence.min(to).saturating_sub(print.first_sequence.max(from)) + 1;
+            if print.is_placeholder {
+                hole.placeholders += numbers;
+            } else if trade_line::emit(print, Source::Backfill, context).is_ok() {
+                hole.recovered += numbers;
+            }
+        }
+        let count = hole.recovered - recovered_before;
+        if count > 0 {
+            context.out.note(Note::Backfilled { symbol: &context.instrument.symbol, count });
+        }
+        let reached = match from_end {
+            End::Oldest => prints.last().map(|last| last.sequence.saturating_add(1)),
+            End::Newest => prints.first().map(|first| first.first_sequence.saturating_sub(1)),
+        };
+        match (from_end, reached) {
+            // What lies between two prints of one answer the exchange does not have.
+            (End::Oldest, Some(next)) if next > to => self.finish(None, context),
+            (End::Newest, Some(next)) if next < from => self.finish(None, context),
+            (End::Oldest, Some(next)) if next > from => self.go_on((next, to), context),
+            (End::Newest, Some(next)) if next < to => self.go_on((from, next), context),
+            // Perhaps the exchange's archive is behind its stream.
+            _ => self.failed(None, "the exchange did not give them back", context),
+        }
+    }
+
+    fn go_on(&mut self, missing: (u64, u64), context: &Context<'_>) {
+        if let Some(hole) = self.holes.front_mut() {
+            hole.missing = missing;
+        }
+        self.ask.want_more(context.now);
+    }
+
+    /// No answer, or none that helps: tries again a few times.
+    pub(crate) fn failed(&mut self, failure: Option<&FetchFailed>, why: &str, context: &mut Context<'_>) {
+        let is_refused =
+            matches!(failure, Some(FetchFailed::Status { status: 400 | 401 | 403 | 404 | 451, .. }));
+        if self.ask.failed(context.now, failure) >= FAILURES_MAX || is_refused {
+            self.finish(Some(why), context);
+        }
+    }
+
+    /// Declares the first hole and goes on with the next.
+    fn finish(&mut self, why: Option<&str>, context: &mut Context<'_>) {
+        self.ask.succeeded();
+        if let Some(hole) = self.holes.pop_front() {
+            let is_complete = hole.recovered + hole.placeholders == hole.ids();
+            let reason = if is_complete { hole.reason } else { GapReason::BackfillFailed };
+            hole.declare(reason, why, context);
+        }
+        if !self.holes.is_empty() {
+            self.ask.want(context.now);
+        }
+    }
+
+    /// The process ends: declares what is still missing.
+    pub(crate) fn drain(&mut self, context: &mut Context<'_>) {
+        for hole in self.holes.drain(..) {
+            hole.declare(GapReason::Shutdown, Some("stopped before it was fetched"), context);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Whether a stream brings what it should, judged by its own cadence: connected, live and stale are three things.
+//!
+//! The cadence is learned: what comes ten times a second is missed after a minute, what comes once in ten minutes is not. A
+//! stream that was never heard (it does not exist, or is not served on this path: both are acknowledged like any
+//! other) is missed after half a minute, then twice as long each time.
+
+use marketprism_core::Timestamp;
+
+use crate::context::SECOND;
+use crate::session::StreamState;
+
+/// Silence after subscribing before a stream that was never heard is asked for again; then twice as long each time.
+const PATIENCE_MICROS_MIN: i64 = 30 * SECOND;
+/// A stream is stale after so many times its mean pause. Trades come in bursts; fifty means are no burst's pause.
+const PAUSES_MAX: i64 = 50;
+/// No stream is stale before this …
+const STALE_MICROS_MIN: i64 = 60 * SECOND;
+/// … and each is after this: quiet symbols exist, and asking again costs one name in a frame.
+const STALE_MICROS_MAX: i64 = 3600 * SECOND;
+/// The mean follows the last so many pauses.
+const PAUSES_REMEMBERED: i64 = 128;
+
+/// What to do about a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing.
+    Fine,
+    /// Ask for it again.
+    Resubscribe,
+    /// It was asked for again and stays silent: another socket may help.
+    Replace,
+}
+
+/// One stream.
+#[derive(Debug, Default)]
+pub(crate) struct Liveness {
+    /// Since when it is asked for, on the socket that is open longest; `None` while none is.
+    asked: Option<Timestamp>,
+    received: Option<Timestamp>,
+    event: Option<Timestamp>,
+    events: u64,
+    /// Whether anything came since it was asked for.
+    is_heard: bool,
+    mean_pause_micros: Option<i64>,
+    patience_micros: i64,
+    /// Resubscribed since it was heard last.
+    is_asked_again: bool,
+}
+
+impl Liveness {
+    /// The stream is asked for on a socket, when none was open before.
+    pub(crate) fn opened(&mut self, now: Timestamp) {
+        self.asked = Some(now);
+        self.is_heard = false;
+        self.is_asked_again = false;
+        self.patience_micros = PATIENCE_MICROS_MIN;
+    }
+
+    /// The last socket is gone.
+    pub(crate) fn closed(&mut self) {
+        self.asked = None;
+    }
+
+    /// Something came, of this time by the exchange's clock where it has one.
+    pub(crate) fn received(&mut self, now: Timestamp, event: Option<Timestamp>) {
+        if let Some(last) = self.received.filter(|_| self.is_heard) {
+            let pause = now.micros_since(last).max(0);
+            let mean = self.mean_pause_micros.get_or_insert(pause);
+            *mean += (pause - *mean) / PAUSES_REMEMBERED;
+        }
+        self.received = Some(now);
+        self.event = event.or(self.event);
+        self.events += 1;
+        self.is_heard = true;
+        self.is_asked_again = false;
+    }
+
+    pub(crate) const fn last_received(&self) -> Option<Timestamp> {
+        self.received
+    }
+
+    pub(crate) const fn last_event(&self) -> Option<Timestamp> {
+        self.event
+    }
+
+    pub(crate) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Whether anything came since it was asked for.
+    pub(crate) const fn is_heard(&self) -> bool {
+        self.is_heard
+    }
+
+    /// Silence after which the stream is stale.
+    fn stale_micros(&self) -> i64 {
+        match self.mean_pause_micros {
+            Some(mean) if self.is_heard => {
+                mean.saturating_mul(PAUSES_MAX).clamp(STALE_MICROS_MIN, STALE_MICROS_MAX)
+            }
+            // Heard once: no cadence yet.
+            _ if self.is_heard => STALE_MICROS_MAX,
+            _ => self.patience_micros,
+        }
+    }
+
+    /// How the stream is doing; a book knows besides whether it is valid.
+    pub(crate) fn state(&self, now: Timestamp) -> StreamState {
+        match (self.asked, self.received) {
+            (None, _) => StreamState::Disconnected,
+            (Some(asked), _) if !self.is_heard => {
+                let is_patient = now.micros_since(asked) < PATIENCE_MICROS_MIN;
+                if is_patient { StreamState::Waiting } else { StreamState::Stale }
+            }
+            (Some(_), Some(last)) if now.micros_since(last) >= self.stale_micros() => StreamState::Stale,
+            (Some(_), _) => StreamState::Live,
+        }
+    }
+
+    /// What to do now; anything but `Fine` once each time.
+    pub(crate) fn judge(&mut self, now: Timestamp) -> Verdict {
+        let Some(asked) = self.asked else { return Verdict::Fine };
+        let since = self.received.filter(|_| self.is_heard).map_or(asked, |last| last.max(asked));
+        if now.micros_since(since) < self.stale_micros() {
+            return Verdict::Fine;
+        }
+        // Its time runs anew, and longer where nothing ever came.
+        self.asked = Some(now);
+        self.patience_micros = self.patience_micros.saturating_mul(2).min(STALE_MICROS_MAX);
+        if std::mem::replace(&mut self.is_asked_again, true) {
+            Verdict::Replace
+        } else {
+            Verdict::Resubscribe
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000 * SECOND + seconds * SECOND).unwrap()
+    }
+
+    #[test]
+    fn a_stream_is_judged_by_its_own_cadence() {
+        let mut busy = Liveness::default();
+        let mut quiet = Liveness::default();
+        for stream in [&mut busy, &mut quiet] {
+            assert_eq!(stream.state(at(0)), StreamState::Disconnected);
+            stream.opened(at(0));
+            assert_eq!(stream.state(at(0)), StreamState::Waiting);
+        }
+        for second in 0..600 {
+            busy.received(at(second), None);
+            if second % 60 == 0 {
+                quiet.received(at(second), None);
+            }
+        }
+        assert_eq!((busy.state(at(658)), busy.judge(at(658))), (StreamState::Live, Verdict::Fine));
+        assert_eq!((busy.state(at(660)), busy.judge(at(660))), (StreamState::Stale, Verdict::Resubscribe));
+        assert_eq!(busy.judge(at(661)), Verdict::Fine, "said once");
+        assert_eq!(busy.judge(at(721)), Verdict::Replace);
+        assert_eq!((quiet.state(at(660)), quiet.judge(at(660))), (StreamState::Live, Verdict::Fine));
+        assert_eq!(quiet.state(at(540 + 3000)), StreamState::Stale);
+        busy.received(at(722), None);
+        assert_eq!(busy.state(at(723)), StreamState::Live);
+    }
+
+    #[test]
+    fn a_stream_never_heard_is_asked_for_again_ever_more_rarely() {
+        let mut stream = Liveness::default();
+        stream.opened(at(0));
+        let said: Vec<_> = (1..1000).filter(|second| stream.judge(at(*second)) != Verdict::Fine).collect();
+        assert_eq!(said, [30, 90, 210, 450, 930]);
+    }
+}

@@ -1,0 +1,192 @@
+//! When a book is published, and what the message says: shared by every exchange's book.
+//!
+//! Turns are aligned to the exchange's clock: the book is published as it was at the end of each interval of event time.
+//! Two collectors, or two sockets, that see the same updates so publish the same book under the same id, and either
+//! may die. Each instrument's intervals begin at a place of their own, so that not all books come at once. Every update
+//! received is counted in exactly one message, or lies in a declared gap.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use marketprism_core::message::{Level, OrderBook};
+use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
+
+use crate::book::Book;
+use crate::context::{Context, Missing};
+use crate::registry::SessionOptions;
+use crate::session::Pressure;
+
+/// How long after the end of an interval its book is published when no later update says that it is over: later than
+/// an update still on its way would come.
+const GRACE_MICROS: i64 = 200_000;
+/// Under pressure books are published at every so many turns …
+const SLOW_TURNS: i64 = 4;
+/// … and no more often than this, where they are published at every update otherwise.
+const SLOW_INTERVAL_MICROS: i64 = 1_000_000;
+
+/// An update that is in the book.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied {
+    /// The book's sequence after it.
+    pub(crate) last: u64,
+    pub(crate) event: Timestamp,
+    pub(crate) received: Timestamp,
+}
+
+/// One instrument's published books.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    depth: u32,
+    interval_micros: i64,
+    /// Where this instrument's intervals begin.
+    phase_micros: i64,
+    pressure: Pressure,
+    /// Updates received and not published yet, and where they begin.
+    unpublished: u64,
+    unpublished_from: Option<u64>,
+    applied: Option<Applied>,
+    /// The chain of published messages; none after a resync.
+    published: Option<u64>,
+    bids: Vec<Level>,
+    asks: Vec<Level>,
+}
+
+impl Publication {
+    pub(crate) fn new(options: &SessionOptions, instrument_id: &str) -> Self {
+        let interval_micros = micros(options.book_publish_interval);
+        Self {
+            depth: options.book_depth,
+            interval_micros,
+            phase_micros: spread(instrument_id).checked_rem(interval_micros).unwrap_or_default(),
+            pressure: Pressure::None,
+            unpublished: 0,
+            unpublished_from: None,
+            applied: None,
+            published: None,
+            bids: Vec::new(),
+            asks: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
+    /// An update came that begins at this sequence; it will be in a message, or in a gap.
+    pub(crate) fn received(&mut self, first: u64) {
+        self.unpublished += 1;
+        self.unpublished_from.get_or_insert(first);
+    }
+
+    /// Before an update of this time is applied to a right book: publishes the book as it is when the update lies in a
+    /// later interval.
+    pub(crate) fn before(&mut self, event: Timestamp, book: &Book, context: &mut Context<'_>) {
+        if let Some(applied) = self.applied
+            && self.interval() > 0
+            && self.turn(event) > self.turn(applied.event)
+        {
+            self.publish_unless_held(book, context);
+        }
+    }
+
+    /// After an update was applied and the book found right.
+    pub(crate) fn applied(&mut self, applied: Applied, book: &Book, context: &mut Context<'_>) {
+        self.applied = Some(applied);
+        if self.interval() == 0 {
+            self.publish_unless_held(book, context);
+        }
+    }
+
+    /// Publishes a right book whose interval is over, where no later update said so.
+    pub(crate) fn tick(&mut self, book: &Book, context: &mut Context<'_>) {
+        let Some(applied) = self.applied.filter(|_| self.unpublished > 0) else { return };
+        let interval = self.interval();
+        let into = (applied.event.as_micros() - self.phase_micros).rem_euclid(interval.max(1));
+        // By the clock of the receiver, so that the exchange's may be wrong.
+        let over = applied.received.saturating_add_micros(interval - into + GRACE_MICROS);
+        if context.now >= over {
+            self.publish_unless_held(book, context);
+        }
+    }
+
+    fn publish_unless_held(&mut self, book: &Book, context: &mut Context<'_>) {
+        if self.pressure < Pressure::HoldBooks {
+            self.publish(book, context);
+        }
+    }
+
+    /// Publishes a right book now if it has changed.
+    pub(crate) fn publish(&mut self, book: &Book, context: &mut Context<'_>) {
+        let (Some(applied), true) = (self.applied, self.unpublished > 0) else { return };
+        let depth = self.depth as usize;
+        self.bids.clear();
+        self.bids.extend(book.bids().take(depth));
+        self.asks.clear();
+        self.asks.extend(book.asks().take(depth));
+        let mut origin = context.origin(Source::Ws);
+        origin.received = applied.received;
+        context.out.emit(
+            OrderBook::new(
+                origin,
+                applied.event,
+                Cow::Borrowed(&self.bids),
+                Cow::Borrowed(&self.asks),
+                applied.last,
+                self.published,
+                self.unpublished,
+                SnapshotOf::Top,
+                self.depth,
+            )
+            .into(),
+        );
+        self.published = Some(applied.last);
+        self.unpublished = 0;
+        self.unpublished_from = None;
+    }
+
+    /// The book was thrown away: the chain of messages begins anew. Updates received and not published stay counted, for
+    /// the next book contains them.
+    pub(crate) fn broken(&mut self) {
+        self.applied = None;
+        self.published = None;
+    }
+
+    /// The end: declares what was received and cannot be published. `last` is the last sequence received.
+    pub(crate) fn abandon(&mut self, last: Option<u64>, context: &mut Context<'_>) {
+        if let (Some(from), Some(last)) = (self.unpublished_from.take(), last) {
+            let missing = Missing {
+                ids: Some((from.min(last), last)),
+                times: None,
+                reason: GapReason::Shutdown,
+                filled: 0,
+                detail: Some("stopped before the book was synchronised"),
+            };
+            context.gap(DataType::OrderBook, missing);
+        }
+        self.unpublished = 0;
+    }
+
+    fn interval(&self) -> i64 {
+        match self.pressure {
+            Pressure::None => self.interval_micros,
+            _ if self.interval_micros == 0 => SLOW_INTERVAL_MICROS,
+            _ => self.interval_micros.saturating_mul(SLOW_TURNS),
+        }
+    }
+
+    fn turn(&self, event: Timestamp) -> i64 {
+        (event.as_micros() - self.phase_micros).div_euclid(self.interval().max(1))
+    }
+}
+
+/// The same number for the same name in every process (FNV-1a), so that two collectors take the same turns.
+fn spread(name: &str) -> i64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let hash = name.bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    i64::try_from(hash >> 1).unwrap_or_default()
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
