@@ -89,10 +89,17 @@ impl Publication {
         }
     }
 
-    /// After an update was applied and the book found right.
-    pub(crate) fn applied(&mut self, applied: Applied, book: &Book, context: &mut Context<'_>) {
+    /// After an update was applied and the book found right. While a buffer is replayed, all but its last update come
+    /// with `more_follow`: those received are counted, so no book without them is published.
+    pub(crate) fn applied(
+        &mut self,
+        applied: Applied,
+        more_follow: bool,
+        book: &Book,
+        context: &mut Context<'_>,
+    ) {
         self.applied = Some(applied);
-        if self.interval() == 0 {
+        if self.interval() == 0 && !more_follow {
             self.publish_unless_held(book, context);
         }
     }

@@ -243,7 +243,8 @@ impl BookSync {
             self.snapshot.failed(context.now, None);
         } else {
             let applied = Applied { last: depth.last, event: depth.event, received };
-            self.publication.applied(applied, &self.book, context);
+            let more_follow = !self.buffer.is_empty();
+            self.publication.applied(applied, more_follow, &self.book, context);
         }
     }
 

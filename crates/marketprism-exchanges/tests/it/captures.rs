@@ -150,6 +150,8 @@ fn replay(
         for request in driver.take_requests() {
             if request.path.contains("Trades?") {
                 outcome.backfills.push(request.path);
+                let no_archive = marketprism_exchanges::FetchFailed::Transport("no archive".into());
+                driver.fetched(request.id, Err(no_archive)).unwrap();
                 continue;
             }
             let symbol = request.path.split_once("symbol=").unwrap().1.split('&').next().unwrap().to_owned();
@@ -351,7 +353,6 @@ fn a_dropped_frame_is_noticed() {
                 assert_eq!(gaps[0].reason, GapReason::Sequence);
                 assert_eq!(driver.recorded.notes_of("Resync"), 1);
             } else {
-                // A capture cannot answer.
                 assert_eq!(gaps[0].reason, GapReason::BackfillFailed);
                 assert_eq!(gaps[0].from_sequence, gaps[0].to_sequence);
                 let from = format!("fromId={}", gaps[0].from_sequence.unwrap());

@@ -36,11 +36,13 @@ fn usdm_routes_streams_to_their_paths() {
         let paths = (usdm.paths)(BOTH, &options);
         paths.into_iter().map(|path| (path.path, path.data_types)).collect::<Vec<_>>()
     };
-    let split =
-        vec![("/public/stream", vec![DataType::OrderBook]), ("/market/stream", vec![DataType::Trade])];
+    let split = vec![
+        (Some("/public/stream"), vec![DataType::OrderBook]),
+        (Some("/market/stream"), vec![DataType::Trade]),
+    ];
     assert_eq!(routed(None), split);
     assert_eq!(routed(Some("aggTrade")), split);
-    assert_eq!(routed(Some("trade")), [("/public/stream", BOTH.to_vec())]);
+    assert_eq!(routed(Some("trade")), [(Some("/public/stream"), BOTH.to_vec())]);
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn a_silent_connection_is_probed_and_replaced() {
     driver.pass(5_000);
     assert_eq!(driver.recorded.reconnects.len(), 1, "once is enough");
     driver.closed();
-    assert_eq!(driver.state("BTC-USDT", DataType::Trade), StreamState::Stale);
+    assert_eq!(driver.state("BTC-USDT", DataType::Trade), StreamState::Disconnected);
     driver.opened();
     driver.pass(1_000);
     assert_eq!(driver.recorded.reconnects.len(), 1);
@@ -231,7 +233,7 @@ fn an_unusable_frame_says_why() {
 }
 
 #[test]
-fn snapshots_are_spread_over_the_weight_allowed() {
+fn snapshots_wait_for_a_free_place() {
     let instruments: Vec<_> = (0..100).map(|at| pair(MarketType::Spot, &format!("C{at}"), "USDT")).collect();
     let config =
         SessionConfig { instruments, data_types: BOTH.to_vec(), options: options(), seeds: Vec::new() };
@@ -246,16 +248,13 @@ fn snapshots_are_spread_over_the_weight_allowed() {
     driver.tick();
     assert_eq!(driver.recorded.requests.len(), 8, "open at once");
     let mut weight = 0;
-    let mut minute = Vec::new();
-    for _ in 0..1_200 {
+    for _ in 0..100 {
         for request in driver.take_requests() {
             weight += request.weight;
             driver.fetched(request.id, Ok(br#"{"lastUpdateId":5,"bids":[],"asks":[]}"#)).unwrap();
         }
         driver.frame(r#"{"result":null,"id":1}"#).unwrap();
         driver.pass(100);
-        minute.push(weight);
     }
     assert_eq!(weight, 100 * 50, "every book got its snapshot");
-    assert!(minute[599] <= 3_000 + 600, "half of a minute's weight and one burst: {}", minute[599]);
 }
