@@ -3,9 +3,21 @@
 use marketprism_core::message_id::message_id;
 use marketprism_core::{DataType, Message, Subject, schema};
 
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/wire");
+
 fn golden(data_type: DataType) -> String {
-    let path = format!("{}/testdata/wire/{data_type}/v1.json", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")).trim_end().to_owned()
+    read(format!("{GOLDEN}/{data_type}/v1.json").as_ref())
+}
+
+/// Every file of a data type: shapes that were on the wire once.
+fn every_golden(data_type: DataType) -> Vec<String> {
+    let files = std::fs::read_dir(format!("{GOLDEN}/{data_type}")).unwrap();
+    files.map(|file| read(&file.unwrap().path())).collect()
+}
+
+fn read(path: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.trim_end().to_owned()
 }
 
 /// The subject the golden bytes belong on, taken from the JSON without our types.
@@ -17,11 +29,11 @@ fn subject_of(bytes: &str) -> Subject {
 
 #[test]
 fn golden_bytes_decode_and_encode_to_themselves() {
-    for data_type in DataType::ALL {
-        let bytes = golden(*data_type);
+    let every = |data_type: &DataType| every_golden(*data_type).into_iter().map(|bytes| (*data_type, bytes));
+    for (data_type, bytes) in DataType::ALL.iter().flat_map(every) {
         let subject = subject_of(&bytes);
         let message = Message::decode(&subject, bytes.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(message.data_type(), *data_type);
+        assert_eq!(message.data_type(), data_type);
         assert_eq!(message.subject().unwrap(), subject);
         let mut encoded = Vec::new();
         message.encode(&mut encoded).unwrap();

@@ -14,6 +14,7 @@ table_row! {
         side: &'static str = message.side.as_str(),
         is_maker: Option<bool> = message.is_maker_buyer,
         contracts: Option<i128> = message.contracts.map(Decimal::units),
+        trade_sequence: Option<u64> = message.trade_sequence,
         first_trade_id: Option<u64> = message.first_trade_id,
         last_trade_id: Option<u64> = message.last_trade_id,
     }

@@ -78,6 +78,7 @@ const HOT: &[File] = &[
     file!(8, "both", "0008_volatility_indices"),
     file!(9, "both", "0009_gaps"),
     file!(10, "hot", "0010_stream_epochs"),
+    file!(11, "both", "0011_trade_sequence"),
 ];
 
 const COLD: &[File] = &[
@@ -91,6 +92,7 @@ const COLD: &[File] = &[
     file!(8, "both", "0008_volatility_indices"),
     file!(9, "both", "0009_gaps"),
     file!(10, "cold", "0010_replication_log"),
+    file!(11, "both", "0011_trade_sequence"),
 ];
 
 impl Tier {

@@ -13,7 +13,7 @@ fn samples(data_type: DataType) -> [Value; 2] {
     let golden = std::fs::read_to_string(format!("{folder}/{data_type}/v1.json")).unwrap();
     let golden: Value = serde_json::from_str(&golden).unwrap();
     let more = match data_type {
-        DataType::Trade => json!({"contracts": "16", "is_maker_buyer": false}),
+        DataType::Trade => json!({"contracts": "16", "is_maker_buyer": false, "trade_sequence": 140284854}),
         DataType::OrderBook => json!({"bids": [], "ts_event_source": "recv", "is_snapshot_of": "full"}),
         DataType::FundingRate => json!({"funding_time_us": 1_791_244_800_000_000_i64, "source": "rest"}),
         DataType::OpenInterest => json!({"open_interest": "99999999999999999999.99999999"}),
