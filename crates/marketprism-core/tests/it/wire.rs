@@ -29,8 +29,8 @@ fn subject_of(bytes: &str) -> Subject {
 
 #[test]
 fn golden_bytes_decode_and_encode_to_themselves() {
-    let every = |data_type: &DataType| every_golden(*data_type).into_iter().map(|bytes| (*data_type, bytes));
-    for (data_type, bytes) in DataType::ALL.iter().flat_map(every) {
+    let of = |data_type: DataType| every_golden(data_type).into_iter().map(move |bytes| (data_type, bytes));
+    for (data_type, bytes) in DataType::ALL.iter().copied().flat_map(of) {
         let subject = subject_of(&bytes);
         let message = Message::decode(&subject, bytes.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(message.data_type(), data_type);
