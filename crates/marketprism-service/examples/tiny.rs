@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use marketprism_service::{
     AdminConfig, CancellationToken, ConfigError, Configuration, Context, Descriptor, HumanDuration,
-    LegacyVariable, LoggingConfig, Report, Secret, Service, ShutdownConfig, run,
+    Invocation, LegacyVariable, LoggingConfig, Report, Secret, Service, ShutdownConfig,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,7 +24,21 @@ const DESCRIPTOR: Descriptor = Descriptor {
 const QUEUE_LENGTH: usize = 64;
 
 fn main() -> ExitCode {
-    run(DESCRIPTOR, start)
+    let invocation = match Invocation::<TinyArgs>::parse(DESCRIPTOR) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    match invocation.arguments.command {
+        Some(TinyCommand::Wait) => invocation.perform(wait),
+        None => invocation.serve(start),
+    }
+}
+
+/// Waits for the signal that ends it.
+async fn wait(config: TinyConfig, _: TinyArgs, stop: CancellationToken) -> Result<ExitCode, Report> {
+    tracing::info!(interval = %config.counter.interval, "waiting");
+    stop.cancelled().await;
+    Ok(ExitCode::from(3))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -46,6 +60,14 @@ struct TinyArgs {
     /// Write `sent=N added=N` here when drained
     #[arg(long)]
     ledger: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<TinyCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum TinyCommand {
+    /// Do nothing until a signal comes, then exit with 3
+    Wait,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -111,6 +133,17 @@ async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(
         None => {}
     }
     let (numbers, queue) = mpsc::channel(QUEUE_LENGTH);
+    service.page("/sizes", |query| serde_json::json!({ "queue": QUEUE_LENGTH, "query": query }));
+    let (source, mut reloads) = (service.config_source(), service.reloads()?);
+    service.source("reloader", move |stop| async move {
+        while stop.run_until_cancelled(reloads.next()).await.is_some() {
+            match source.load::<TinyConfig>() {
+                Ok(config) => tracing::info!(interval = %config.counter.interval, "reloaded"),
+                Err(error) => tracing::error!(%error, "not reloaded"),
+            }
+        }
+        Ok(())
+    });
     service.source("counter", move |token| count(numbers, config.counter.interval.get(), token));
     service.stage("adder", add(queue, args.ledger));
     Ok(())

@@ -1,16 +1,19 @@
-//! `/health`, `/live` and `/metrics`, on a thread and runtime of their own: they answer when the data path is saturated.
+//! `/health`, `/live`, `/metrics` and the service's own pages, on a thread and runtime of their own: they answer when the data path is saturated.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::AdminConfig;
@@ -20,6 +23,26 @@ use crate::report::{Context, Report};
 
 /// How often histogram samples are folded: bounds their memory to what 5 s record, whether or not anybody scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+type Page = dyn Fn(&BTreeMap<String, String>) -> Value + Send + Sync;
+
+/// The service's own pages, by path. Added while the server runs already; bounded by the paths in the code.
+#[derive(Clone, Default)]
+pub(crate) struct Pages(Arc<RwLock<BTreeMap<&'static str, Arc<Page>>>>);
+
+impl Pages {
+    pub(crate) fn add(
+        &self,
+        path: &'static str,
+        page: impl Fn(&BTreeMap<String, String>) -> Value + Send + Sync + 'static,
+    ) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(path, Arc::new(page));
+    }
+
+    fn find(&self, path: &str) -> Option<Arc<Page>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+}
 
 /// The running admin server.
 #[derive(Debug)]
@@ -33,7 +56,12 @@ impl Admin {
     ///
     /// # Errors
     /// A port in use (named with its key), a file that cannot be written, a thread that cannot start.
-    pub(crate) fn start(config: &AdminConfig, health: Health, scrape: Scrape) -> Result<Self, Report> {
+    pub(crate) fn start(
+        config: &AdminConfig,
+        health: Health,
+        pages: Pages,
+        scrape: Scrape,
+    ) -> Result<Self, Report> {
         if let Some(path) = &config.addresses_file {
             remove_stale(path)?;
         }
@@ -49,7 +77,7 @@ impl Admin {
             .build()
             .context("failed to build the admin server's runtime")?;
         let stop = CancellationToken::new();
-        let serving = serve(health_listener, metrics_listener, health, scrape, stop.clone());
+        let serving = serve(health_listener, metrics_listener, health, pages, scrape, stop.clone());
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
@@ -103,11 +131,15 @@ async fn serve(
     health_listener: TcpListener,
     metrics_listener: TcpListener,
     health: Health,
+    pages: Pages,
     scrape: Scrape,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let health_routes =
-        Router::new().route("/health", get(health_body)).route("/live", get(live)).with_state(health);
+    let health_routes = Router::new()
+        .route("/health", get(health_body))
+        .route("/live", get(live))
+        .with_state(health)
+        .fallback_service(get(page).with_state(pages));
     let metrics_routes = Router::new().route("/metrics", get(metrics_text)).with_state(scrape.clone());
     let health_listener = tokio::net::TcpListener::from_std(health_listener)?;
     let metrics_listener = tokio::net::TcpListener::from_std(metrics_listener)?;
@@ -135,6 +167,17 @@ async fn health_body(State(health): State<Health>) -> Response {
         Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, Json(body)).into_response()
+}
+
+async fn page(
+    State(pages): State<Pages>,
+    uri: Uri,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Response {
+    match pages.find(uri.path()) {
+        Some(page) => Json(page(&query)).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn live() -> &'static str {

@@ -17,7 +17,7 @@ pub struct NoArgs;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CommonArgs {
     /// Configuration file (YAML); without it the defaults and the environment
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     pub(crate) config: Option<PathBuf>,
 
     /// Print the effective configuration, secrets redacted, and exit: 0 if it is good, 64 if not

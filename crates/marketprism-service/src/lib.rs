@@ -1,7 +1,7 @@
 //! Boot: configuration, logs, metrics, health, supervision, shutdown.
 //!
 //! Every service of MarketPrism is `fn main() -> ExitCode { run(DESCRIPTOR, start) }`; what happens around `start` is
-//! the list in [`run`](mod@crate::run), one module a step. This crate knows nothing of markets, brokers or databases.
+//! the list in [`run`](mod@crate::run), one module a step. A binary with subcommands parses an [`Invocation`] first. This crate knows nothing of markets, brokers or databases.
 
 mod admin;
 mod arguments;
@@ -19,11 +19,12 @@ mod supervisor;
 pub use arguments::NoArgs;
 pub use backoff::{Backoff, BackoffConfig};
 pub use config::{
-    AdminConfig, ConfigError, Configuration, HumanDuration, LegacyVariable, LogFormat, LoggingConfig, Secret,
-    ShutdownConfig,
+    AdminConfig, ConfigError, ConfigSource, Configuration, HumanDuration, LegacyVariable, LogFormat,
+    LoggingConfig, Secret, ShutdownConfig,
 };
 pub use health::{Check, Health, Status};
 pub use report::{Context, Report};
-pub use run::{Descriptor, run};
+pub use run::{Descriptor, Invocation, run};
 pub use service::Service;
+pub use signals::Reloads;
 pub use tokio_util::sync::CancellationToken;

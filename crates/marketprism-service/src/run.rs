@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Pages};
 use crate::arguments;
-use crate::config::{self, Configuration, Environment, LegacyVariable};
+use crate::config::{self, ConfigSource, Configuration, Environment, LegacyVariable};
 use crate::health::Health;
 use crate::report::{Context, Report};
 use crate::service::Service;
@@ -44,67 +44,147 @@ where
     F: FnOnce(C, A, Service) -> Fut + Send + 'static,
     Fut: Future<Output = Result<(), Report>> + Send + 'static,
 {
-    // 1. Arguments.
-    let (common, own) = match arguments::parse::<A>(&descriptor, std::env::args_os()) {
-        Ok(parsed) => parsed,
-        Err(code) => return code,
-    };
-    // 2. Configuration: wrong means 64, before a port opens.
-    let configuration: C = match config::load(common.config.as_deref(), &environment(), descriptor.legacy_env)
+    match Invocation::parse(descriptor) {
+        Ok(invocation) => invocation.serve(start),
+        Err(code) => code,
+    }
+}
+
+/// A parsed command line, for a binary that can do more than serve: subcommands are a `#[command(subcommand)]` of its `A`.
+#[derive(Debug)]
+pub struct Invocation<A> {
+    descriptor: Descriptor,
+    source: ConfigSource,
+    check_config: bool,
+    /// What the binary's own flags and subcommands say.
+    pub arguments: A,
+}
+
+impl<A: clap::Args + Send + 'static> Invocation<A> {
+    /// Boot step 1: the arguments of this process.
+    ///
+    /// # Errors
+    /// How the process ends instead: `--help`, `--version`, or a mistake that was printed.
+    pub fn parse(descriptor: Descriptor) -> Result<Self, ExitCode> {
+        let (common, arguments) = arguments::parse::<A>(&descriptor, std::env::args_os())?;
+        let source =
+            ConfigSource { file: common.config, environment: environment(), legacy: descriptor.legacy_env };
+        Ok(Self { descriptor, source, check_config: common.check_config, arguments })
+    }
+
+    /// Runs the service, see [`run`](fn@run).
+    pub fn serve<C, F, Fut>(self, start: F) -> ExitCode
+    where
+        C: Configuration,
+        F: FnOnce(C, A, Service) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), Report>> + Send + 'static,
     {
-        Ok(configuration) => configuration,
-        Err(error) => return refuse(&error),
-    };
-    if common.check_config {
-        return print(&configuration);
+        self.booted(|descriptor, source, configuration, arguments| {
+            let outcome = serve(descriptor, source, configuration, arguments, start)?;
+            Ok(if outcome == Outcome::Drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        })
     }
-    // 3. Logs; from here on everything is said there.
-    if let Err(error) = logging::install(configuration.logging()) {
-        return refuse(&error);
+
+    /// Runs one command to its end: configuration and logs as for the service, but no admin server and no supervision. A
+    /// signal cancels the token, a second one ends the process at once. The exit code is the command's, 1 on an error.
+    pub fn perform<C, F, Fut>(self, command: F) -> ExitCode
+    where
+        C: Configuration,
+        F: FnOnce(C, A, CancellationToken) -> Fut,
+        Fut: Future<Output = Result<ExitCode, Report>>,
+    {
+        self.booted(|_, _, configuration, arguments| {
+            let runtime = runtime()?;
+            let code = runtime.block_on(async {
+                let stop = CancellationToken::new();
+                let mut signals = Signals::listen()?;
+                let command = command(configuration, arguments, stop.clone());
+                tokio::pin!(command);
+                loop {
+                    tokio::select! {
+                        ended = &mut command => return ended,
+                        _ = signals.next() => {
+                            if stop.is_cancelled() {
+                                return Ok(ExitCode::FAILURE);
+                            }
+                            stop.cancel();
+                        }
+                    }
+                }
+            });
+            runtime.shutdown_background();
+            code
+        })
     }
-    tracing::info!(service = descriptor.name, version = descriptor.version, "starting");
-    match serve(descriptor, configuration, own, start) {
-        Ok(Outcome::Drained) => {
-            tracing::info!("stopped");
-            ExitCode::SUCCESS
+
+    /// Boot steps 2 and 3, then `rest`.
+    fn booted<C: Configuration>(
+        self,
+        rest: impl FnOnce(Descriptor, ConfigSource, C, A) -> Result<ExitCode, Report>,
+    ) -> ExitCode {
+        // 2. Configuration: wrong means 64, before a port opens.
+        let configuration: C = match self.source.load() {
+            Ok(configuration) => configuration,
+            Err(error) => return refuse(&error),
+        };
+        if self.check_config {
+            return print(&configuration);
         }
-        Ok(Outcome::Failed | Outcome::Killed) => ExitCode::FAILURE,
-        Err(error) => {
-            tracing::error!(%error, "failed to start");
-            ExitCode::FAILURE
+        // 3. Logs; from here on everything is said there.
+        if let Err(error) = logging::install(configuration.logging()) {
+            return refuse(&error);
+        }
+        match rest(self.descriptor, self.source, configuration, self.arguments) {
+            Ok(code) => code,
+            Err(error) => {
+                tracing::error!(%error, "failed");
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
-fn serve<C, A, F, Fut>(descriptor: Descriptor, configuration: C, own: A, start: F) -> Result<Outcome, Report>
+fn runtime() -> Result<tokio::runtime::Runtime, Report> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to build the runtime")
+}
+
+fn serve<C, A, F, Fut>(
+    descriptor: Descriptor,
+    source: ConfigSource,
+    configuration: C,
+    own: A,
+    start: F,
+) -> Result<Outcome, Report>
 where
     C: Configuration,
     F: FnOnce(C, A, Service) -> Fut,
     Fut: Future<Output = Result<(), Report>> + Send + 'static,
 {
+    tracing::info!(service = descriptor.name, version = descriptor.version, "starting");
     // 4. Metrics recorder, before anything makes a handle.
     let scrape = metrics::install(descriptor.name, descriptor.version)?;
     // 5. Runtime, with the signals caught from its first moment.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("failed to build the runtime")?;
+    let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::listen() })?;
     // 6. Admin server: unhealthy until `start` is through.
     let health = Health::new(descriptor.name, descriptor.version);
     let phase = health.check("service");
     phase.unhealthy("starting");
-    let admin = Admin::start(configuration.admin(), health.clone(), scrape)?;
+    let pages = Pages::default();
+    let admin = Admin::start(configuration.admin(), health.clone(), pages.clone(), scrape)?;
     // 7. The service itself, until it is over.
     let grace = configuration.shutdown().grace.get();
     let shutdown = CancellationToken::new();
     let tasks = Tasks::new(runtime.handle().clone());
-    let service = Service::new(tasks.clone(), health, shutdown.clone());
+    let service = Service::new(tasks.clone(), health, pages, source, shutdown.clone());
     tasks.spawn("start".to_owned(), Role::Start, start(configuration, own, service));
     let outcome = runtime.block_on(supervise(&tasks, &shutdown, signals, &phase, grace));
     // 8. What is still alive is abandoned; the admin server stops last.
     runtime.shutdown_background();
     admin.stop();
+    if outcome == Outcome::Drained {
+        tracing::info!("stopped");
+    }
     Ok(outcome)
 }
 

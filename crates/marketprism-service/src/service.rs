@@ -1,12 +1,17 @@
 //! What `start` is given: where to register its tasks and checks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Pages;
+use crate::config::ConfigSource;
 use crate::health::Health;
 use crate::report::Report;
+use crate::signals::Reloads;
 use crate::supervisor::{Role, Tasks};
 
 /// The running service. Cheap to clone.
@@ -14,12 +19,20 @@ use crate::supervisor::{Role, Tasks};
 pub struct Service {
     tasks: Tasks,
     health: Health,
+    pages: Pages,
+    source: ConfigSource,
     shutdown: CancellationToken,
 }
 
 impl Service {
-    pub(crate) fn new(tasks: Tasks, health: Health, shutdown: CancellationToken) -> Self {
-        Self { tasks, health, shutdown }
+    pub(crate) fn new(
+        tasks: Tasks,
+        health: Health,
+        pages: Pages,
+        source: ConfigSource,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { tasks, health, pages, source, shutdown }
     }
 
     /// Starts a task where data enters. It ends when its token is told to, and only then: a source that ends by itself,
@@ -45,6 +58,29 @@ impl Service {
     /// The checks behind `/health`.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Serves a JSON page beside `/health`: `page` makes its body from the query's fields whenever it is asked for. It runs on
+    /// the admin server's thread, so it may lock what it shows for a moment but never wait.
+    pub fn page(
+        &self,
+        path: &'static str,
+        page: impl Fn(&BTreeMap<String, String>) -> Value + Send + Sync + 'static,
+    ) {
+        self.pages.add(path, page);
+    }
+
+    /// Where the configuration came from, to read it again.
+    pub fn config_source(&self) -> ConfigSource {
+        self.source.clone()
+    }
+
+    /// SIGHUP, which asks for that. A service that never calls this dies of it, as any process does.
+    ///
+    /// # Errors
+    /// When the signal cannot be listened for.
+    pub fn reloads(&self) -> Result<Reloads, Report> {
+        Reloads::listen()
     }
 
     /// Cancelled when shutdown begins. For sources that start others; a stage must not listen to it.

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT as one stream.
+//! SIGTERM and SIGINT as one stream, SIGHUP as another.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -25,5 +25,21 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// SIGHUP: somebody asks the service to read its configuration again.
+#[derive(Debug)]
+pub struct Reloads(Signal);
+
+impl Reloads {
+    /// From here on the process no longer dies of SIGHUP.
+    pub(crate) fn listen() -> Result<Self, Report> {
+        Ok(Self(signal(SignalKind::hangup()).context("failed to listen for SIGHUP")?))
+    }
+
+    /// Waits for the next one; several that come while nobody waits are one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }

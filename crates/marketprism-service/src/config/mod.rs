@@ -9,6 +9,7 @@ mod print;
 mod redact;
 mod secret;
 mod sections;
+mod source;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ pub use layers::{Environment, LegacyVariable, load};
 pub use print::to_yaml;
 pub use secret::Secret;
 pub use sections::{AdminConfig, LogFormat, LoggingConfig, ShutdownConfig};
+pub use source::ConfigSource;
 
 /// A service's configuration: plain data whose `Default` is the documented defaults.
 ///

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::process::{Tiny, output};
@@ -95,4 +96,31 @@ fn health_and_metrics_are_served() {
         let least = if name == "process_cpu_seconds_total" { 0.0 } else { 1.0 };
         assert!(value.parse::<f64>().unwrap() >= least, "{name} {value}");
     }
+}
+
+#[test]
+fn a_service_adds_pages_of_its_own() {
+    let tiny = Tiny::start(&[], &[]);
+    tiny.wait_until_healthy();
+    let (status, body) = tiny.get("health", "/sizes?of=queue");
+    assert!(status.contains("200"), "{status}");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body, serde_json::json!({ "queue": 64, "query": { "of": "queue" } }));
+    assert!(tiny.get("health", "/other").0.contains("404"));
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_a_bad_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.yaml");
+    std::fs::write(&path, "counter: {interval: 5ms}").unwrap();
+    let tiny = Tiny::start(&["--config", path.to_str().unwrap()], &[]);
+    tiny.wait_until_healthy();
+    std::fs::write(&path, "counter: {interval: 7ms}").unwrap();
+    tiny.signal(Signal::SIGHUP);
+    tiny.wait_for_log("7ms");
+    std::fs::write(&path, "counter: {intervall: 7ms}").unwrap();
+    tiny.signal(Signal::SIGHUP);
+    tiny.wait_for_log("not reloaded");
+    assert!(tiny.log().contains("counter.intervall"), "{}", tiny.log());
 }

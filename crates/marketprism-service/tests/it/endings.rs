@@ -99,3 +99,17 @@ fn a_second_signal_exits_at_once() {
     assert_eq!(tiny.wait().code(), Some(1), "within the test's deadline, not within the hour");
     assert!(tiny.log().contains("second signal"));
 }
+
+#[test]
+fn a_subcommand_takes_the_configuration_and_chooses_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.yaml");
+    std::fs::write(&path, "counter: {interval: 9ms}").unwrap();
+    // Its ports are not opened: one that is taken is no hindrance.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let environment = [("MARKETPRISM__ADMIN__HEALTH_LISTEN", taken.as_str())];
+    let mut tiny = Tiny::spawn(&["wait", "--config", path.to_str().unwrap()], &environment);
+    tiny.wait_for_log("9ms");
+    tiny.signal(Signal::SIGINT);
+    assert_eq!(tiny.wait().code(), Some(3), "{}", tiny.log());
+}

@@ -57,9 +57,9 @@ impl Tiny {
         let folder = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let ledger = folder.path().join("ledger");
-        let child = tiny(arguments, environment)
-            .arg("--ledger")
-            .arg(&ledger)
+        // Before the arguments of the test, which may end in a subcommand.
+        let child = tiny(&["--ledger", ledger.to_str().unwrap()], environment)
+            .args(arguments)
             .env("MARKETPRISM__ADMIN__ADDRESSES_FILE", folder.path().join("addresses"))
             .envs([
                 ("HEALTH_CHECK_PORT", "0"),
