@@ -10,7 +10,10 @@ use marketprism_service::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::instrument::{BUILT_IN_PER_MARKET, MarketType};
+use crate::binance::listing::PAIRS_PER_MARKET;
+use crate::binance::product::Product;
+use crate::exchange::Market;
+use crate::instrument::MarketType;
 
 /// Above this the pacing, not the machine, would be the limit.
 const RATE_MAX: u64 = 1_000_000;
@@ -27,14 +30,16 @@ pub struct SimulatorConfig {
     pub seed: u64,
     /// Messages a second over all instruments: spot trades, USDⓈ-M aggregate trades, and diffs of both.
     pub rate: u64,
-    /// Instruments of each market, from the top of the built-in list.
+    /// Instruments of each market, from the top of the built-in list; dated ones, inverse ones and indices come on top.
     pub symbols: usize,
-    /// Markets served when nothing is replayed.
-    pub markets: Vec<MarketType>,
+    /// Markets that are served when nothing is replayed.
+    pub markets: Vec<Market>,
     /// Where one JSON line is appended for every event sent; `null` only counts.
     pub ledger: Option<PathBuf>,
     /// Trades of each kind and instrument that REST can look back on.
     pub history_trades_max: usize,
+    /// How often contracts and indices are told about.
+    pub cadence: CadenceConfig,
     /// The exchange's own limits; shorter ones make tests quick.
     pub limits: LimitsConfig,
     /// A capture to serve in place of the generator.
@@ -45,6 +50,24 @@ pub struct SimulatorConfig {
     pub admin: AdminConfig,
     /// Draining.
     pub shutdown: ShutdownConfig,
+}
+
+/// Section `cadence`: what is told at fixed intervals, beside `rate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CadenceConfig {
+    /// Mark and index prices; Binance's funding rate is with them.
+    pub mark_price: HumanDuration,
+    /// OKX's funding rate.
+    pub funding_rate: HumanDuration,
+    /// Open interest.
+    pub open_interest: HumanDuration,
+    /// How often an instrument can have a liquidation.
+    pub liquidation: HumanDuration,
+    /// Values of volatility indices.
+    pub volatility_index: HumanDuration,
+    /// OKX's update of a book that did not change.
+    pub keep_alive: HumanDuration,
 }
 
 /// Section `limits`.
@@ -143,14 +166,28 @@ impl Default for SimulatorConfig {
             seed: 42,
             rate: 1000,
             symbols: 4,
-            markets: vec![MarketType::Spot, MarketType::Perpetual],
+            markets: vec![Market::BinanceSpot, Market::BinanceUsdm],
             ledger: None,
             history_trades_max: 10_000,
+            cadence: CadenceConfig::default(),
             limits: LimitsConfig::default(),
             replay: ReplayConfig::default(),
             logging: LoggingConfig::default(),
             admin: AdminConfig::at_ports(8090, 9099),
             shutdown: ShutdownConfig::default(),
+        }
+    }
+}
+
+impl Default for CadenceConfig {
+    fn default() -> Self {
+        Self {
+            mark_price: HumanDuration::from_secs(1),
+            funding_rate: HumanDuration::from_secs(30),
+            open_interest: HumanDuration::from_secs(3),
+            liquidation: HumanDuration::from_secs(1),
+            volatility_index: HumanDuration::from_secs(1),
+            keep_alive: HumanDuration::from_secs(60),
         }
     }
 }
@@ -180,6 +217,13 @@ impl Default for ReplayConfig {
     }
 }
 
+impl ReplayConfig {
+    /// Whose captures they are: all formats are of Binance.
+    pub(crate) fn product(&self) -> Product {
+        Product::of_market_type(self.market_type)
+    }
+}
+
 impl Configuration for SimulatorConfig {
     fn logging(&self) -> &LoggingConfig {
         &self.logging
@@ -203,10 +247,16 @@ impl Configuration for SimulatorConfig {
         };
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         within("rate", self.rate, RATE_MAX)?;
-        within("symbols", count(self.symbols), count(BUILT_IN_PER_MARKET))?;
+        within("symbols", count(self.symbols), count(PAIRS_PER_MARKET))?;
         within("history_trades_max", count(self.history_trades_max), 1_000_000)?;
         within("limits.streams_per_connection_max", count(self.limits.streams_per_connection_max), 1024)?;
         for (key, duration) in [
+            ("cadence.mark_price", self.cadence.mark_price),
+            ("cadence.funding_rate", self.cadence.funding_rate),
+            ("cadence.open_interest", self.cadence.open_interest),
+            ("cadence.liquidation", self.cadence.liquidation),
+            ("cadence.volatility_index", self.cadence.volatility_index),
+            ("cadence.keep_alive", self.cadence.keep_alive),
             ("limits.ping_interval", self.limits.ping_interval),
             ("limits.pong_timeout", self.limits.pong_timeout),
             ("limits.connection_life", self.limits.connection_life),
@@ -217,7 +267,11 @@ impl Configuration for SimulatorConfig {
             }
         }
         if self.markets.is_empty() {
-            return Err(ConfigError::invalid("markets", "[]", "name at least one of spot, perpetual"));
+            return Err(ConfigError::invalid("markets", "[]", "name at least one"));
+        }
+        if !matches!(self.replay.market_type, MarketType::Spot | MarketType::Perpetual) {
+            let market_type = self.replay.market_type.as_str();
+            return Err(ConfigError::invalid("replay.market_type", market_type, "must be spot or perpetual"));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
-//! What happens on the exchange, before any wire format: trades, aggregate trades, diffs, best prices.
+//! What happens on an exchange, before any wire format: trades, book updates, and what is told of contracts and indices.
 //! Prices and quantities are already the exchange's own text, so wire, ledger and REST agree to the digit.
 
 use compact_str::CompactString;
+use serde::Serialize;
 
 /// Price and quantity as the exchange writes them.
 pub(crate) type PriceLevel = (CompactString, CompactString);
@@ -39,6 +40,23 @@ pub(crate) struct AggregateTrade {
     pub(crate) time_ms: i64,
 }
 
+/// The next thing that happens to an instrument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Fill(Fill),
+    Diff(Diff),
+    /// Nothing happened to the book for as long as a keep-alive takes.
+    Still(StillBook),
+    /// The mark price was computed anew.
+    Mark(Mark),
+    /// The same facts when funding is due to be told.
+    Funding(Mark),
+    OpenInterest(OpenInterest),
+    /// One or more orders of the last second.
+    Liquidations(Vec<Liquidation>),
+    VolatilityIndex(VolatilityIndex),
+}
+
 /// A taker order that was filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fill {
@@ -51,6 +69,8 @@ pub(crate) struct Fill {
 /// One order-book diff with absolute quantities, and the touch of the book after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diff {
+    /// Counts the book's updates, whatever the exchange's ids do.
+    pub(crate) revision: u64,
     pub(crate) first_update_id: u64,
     pub(crate) last_update_id: u64,
     /// `last_update_id` of the diff before (`pu` on USDⓈ-M).
@@ -66,15 +86,64 @@ pub(crate) struct Diff {
 }
 
 /// Best bid and best ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Touch {
     pub(crate) best_bid: PriceLevel,
     pub(crate) best_ask: PriceLevel,
 }
 
-/// A whole book for REST.
+/// A book as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StillBook {
+    pub(crate) last_update_id: u64,
+    pub(crate) time_ms: i64,
+}
+
+/// What is computed of a contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) mark_price: CompactString,
+    pub(crate) index_price: CompactString,
+    /// A fraction for one `funding_interval_ms`; only perpetuals have one.
+    pub(crate) funding_rate: Option<CompactString>,
+    /// The upcoming settlement.
+    pub(crate) funding_time_ms: i64,
+    pub(crate) funding_interval_ms: i64,
+    pub(crate) time_ms: i64,
+}
+
+/// Open interest in the units of the wire's quantities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenInterest {
+    pub(crate) quantity: CompactString,
+    /// The price to value it at.
+    pub(crate) mark_price: CompactString,
+    pub(crate) time_ms: i64,
+}
+
+/// An order by which a position was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Liquidation {
+    /// True: a long was closed.
+    pub(crate) is_sell: bool,
+    /// Its limit, the bankruptcy price.
+    pub(crate) price: CompactString,
+    pub(crate) average_price: CompactString,
+    pub(crate) quantity: CompactString,
+    pub(crate) time_ms: i64,
+}
+
+/// The value of a volatility index, in percentage points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VolatilityIndex {
+    pub(crate) value: CompactString,
+    pub(crate) time_ms: i64,
+}
+
+/// A whole book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
+    pub(crate) revision: u64,
     pub(crate) last_update_id: u64,
     pub(crate) time_ms: i64,
     /// Best first.

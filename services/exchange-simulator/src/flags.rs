@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::{CaptureFormat, SimulatorConfig, Speed};
+use crate::exchange::Market;
 use crate::instrument::MarketType;
 
 /// Flags of `marketprism-exchange-simulator`.
@@ -24,6 +25,9 @@ pub struct Flags {
     /// Instruments of each market, from the built-in list
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=16))]
     symbols: Option<u16>,
+    /// Markets that are served when nothing is replayed
+    #[arg(long, value_name = "MARKET", value_delimiter = ',', conflicts_with = "replay")]
+    markets: Vec<Market>,
     /// Append one JSON line for every event sent
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -48,6 +52,9 @@ impl Flags {
         set(&mut config.seed, self.seed);
         set(&mut config.rate, self.rate);
         set(&mut config.symbols, self.symbols.map(usize::from));
+        if !self.markets.is_empty() {
+            config.markets = self.markets;
+        }
         config.address_file = self.address_file.or(config.address_file.take());
         config.ledger = self.ledger.or(config.ledger.take());
         if !self.replay.is_empty() {

@@ -1,5 +1,5 @@
-//! The exchange as its parts see it: what is listed, who listens, what was sent. Publishing an event is here;
-//! making events is `generator/` and `replay/`, sockets are `connection.rs`.
+//! The simulation as its parts see it: what is listed, who listens, what was sent. Publishing an event is here;
+//! making events is `generator/` and `replay/`, sockets are `connection.rs`, wire formats each exchange's folder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,19 +7,23 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::binance::budget::Budget;
+use crate::binance::budget::Budgets;
 use crate::binance::frames;
+use crate::catalogue::Catalogue;
+use crate::clock::now_us;
 use crate::config::LimitsConfig;
 use crate::connection::{Connection, Outgoing};
-use crate::fault::{Faults, Verdict, Withheld};
+use crate::event::Snapshot;
+use crate::exchange::Exchange;
+use crate::fault::Selector;
+use crate::faults::{Faults, Verdict, Withheld};
 use crate::generator::Market;
 use crate::history::History;
-use crate::instrument::MarketType;
 use crate::ledger::Ledger;
 use crate::lock::lock;
-use crate::record::{DataType, Record};
+use crate::record::Frame;
 use crate::replay::gate::Gate;
-use crate::streams::{Catalogue, Feed, Stream, Subscriptions};
+use crate::streams::{Stream, Subscriber, Subscriptions};
 
 /// Where events and snapshots come from.
 #[derive(Debug)]
@@ -30,7 +34,7 @@ pub(crate) enum Source {
 
 /// State shared by the engine, the sockets, REST and control.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Hub {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) connections: Connections,
@@ -40,11 +44,11 @@ pub(crate) struct Exchange {
     pub(crate) source: Source,
     pub(crate) limits: LimitsConfig,
     pub(crate) paused: watch::Sender<bool>,
-    pub(crate) budgets: Budgets,
+    pub(crate) binance_budgets: Budgets,
     requests: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-impl Exchange {
+impl Hub {
     pub(crate) fn new(
         catalogue: Arc<Catalogue>,
         ledger: Arc<Ledger>,
@@ -58,10 +62,7 @@ impl Exchange {
             faults: Faults::default(),
             history: History::new(catalogue.all().len(), history_trades_max),
             paused: watch::Sender::new(false),
-            budgets: Budgets {
-                spot: Mutex::new(Budget::new(limits.spot_weight_per_minute)),
-                perpetual: Mutex::new(Budget::new(limits.usdm_weight_per_minute)),
-            },
+            binance_budgets: Budgets::new(&limits),
             requests: Mutex::default(),
             catalogue,
             ledger,
@@ -70,37 +71,87 @@ impl Exchange {
         }
     }
 
+    /// Milliseconds since 1970 UTC as `exchange` believes it.
+    pub(crate) fn now_ms(&self, exchange: Exchange) -> i64 {
+        now_us() / 1000 + self.faults.skew_ms(exchange)
+    }
+
+    /// The generator's market; a replay has none.
+    pub(crate) fn market(&self) -> Option<&Market> {
+        match &self.source {
+            Source::Synthetic { market, .. } => Some(market),
+            Source::Replay(_) => None,
+        }
+    }
+
     /// Sends an event to all who take `stream`, waiting for room in each one's queue: nothing is dropped for
     /// a slow reader. False when nobody takes it; then `encode` is not called.
-    pub(crate) async fn publish(&self, stream: Stream, encode: impl FnOnce() -> (String, Record)) -> bool {
+    pub(crate) async fn publish(&self, stream: Stream, encode: impl FnOnce() -> Frame) -> bool {
         let Some(subscribers) = self.subscriptions.of(stream) else { return false };
-        let (mut data, mut record) = encode();
-        let copies = match self.faults.verdict(stream) {
-            Verdict::Send => 1,
-            Verdict::SendTwice => 2,
+        let mut frame = encode();
+        let mut copies = 1;
+        match self.faults.verdict(stream) {
+            Verdict::Send => {}
+            Verdict::SendTwice => copies = 2,
             Verdict::Corrupt => {
-                self.count_withheld(stream, Withheld::CorruptFrame);
-                record = Record::Unrecorded;
-                data = cut_in_half(&data);
-                1
+                self.faults.count_withheld(stream, Withheld::CorruptFrame);
+                frame = Frame { text: cut_in_half(&frame.text), entries: Vec::new(), ..frame };
             }
-            Verdict::Withhold(reason) => {
-                self.count_withheld(stream, reason);
+            Verdict::Hold => {
+                self.faults.hold(stream, frame);
                 return true;
             }
-        };
-        let ticket = self.ledger.ticket(stream.instrument, record);
-        for subscriber in subscribers.iter() {
-            for _ in 0..copies {
-                let text = if subscriber.connection.is_combined() {
-                    frames::combined(&subscriber.name, &data)
-                } else {
-                    data.clone()
-                };
-                subscriber.connection.send(Outgoing::Event { text, ticket: ticket.clone() }).await;
+            Verdict::Withhold(reason) => {
+                self.faults.count_withheld(stream, reason);
+                return true;
             }
         }
+        self.send(stream, &subscribers, frame, copies).await;
+        if let Some(held) = self.faults.take_held(stream) {
+            self.send(stream, &subscribers, held, 1).await;
+        }
         true
+    }
+
+    async fn send(&self, stream: Stream, subscribers: &[Subscriber], frame: Frame, copies: u32) {
+        let Frame { text: data, entries, revision } = frame;
+        let ticket = self.ledger.ticket(entries);
+        for Subscriber { connection, name, since_revision } in subscribers {
+            if revision.is_some_and(|revision| revision <= *since_revision) {
+                continue;
+            }
+            if self.faults.silent_until(connection.exchange, connection.market_type).is_some() {
+                self.faults.count_withheld(stream, Withheld::Silence);
+                continue;
+            }
+            for _ in 0..copies {
+                let text =
+                    if connection.is_combined() { frames::combined(name, &data) } else { data.clone() };
+                connection.send(Outgoing::Event { text, ticket: ticket.clone() }).await;
+            }
+        }
+    }
+
+    /// Sends `connection` the book of `stream`'s instrument as it stands and, from then on, every update behind it.
+    /// A client whose queue is full is cut off: it could not be told the book.
+    pub(crate) fn subscribe_with_book(
+        &self,
+        stream: Stream,
+        connection: &Arc<Connection>,
+        name: &str,
+        levels_max: usize,
+        encode: impl FnOnce(&Snapshot) -> Frame,
+    ) {
+        let Some(market) = self.market() else { return };
+        // While the book stands still; so the snapshot is in the queue before any update that is not in it.
+        market.with_snapshot(stream.instrument, levels_max, |book| {
+            let Frame { text, entries, .. } = encode(book);
+            if !connection.try_send(Outgoing::Event { text, ticket: self.ledger.ticket(entries) }) {
+                connection.cut();
+                return;
+            }
+            self.subscriptions.add_since(stream, connection, name, book.revision);
+        });
     }
 
     /// Counts a REST or control request under its route.
@@ -110,31 +161,6 @@ impl Exchange {
 
     pub(crate) fn requests(&self) -> BTreeMap<&'static str, u64> {
         lock(&self.requests).clone()
-    }
-
-    fn count_withheld(&self, stream: Stream, reason: Withheld) {
-        let data_type = match stream.feed {
-            Feed::Trade | Feed::AggregateTrade => DataType::Trade,
-            Feed::Depth => DataType::OrderBook,
-            Feed::BookTicker => DataType::BestBidAsk,
-        };
-        self.faults.count_withheld(stream.instrument, data_type, reason);
-    }
-}
-
-/// The REST weight budgets.
-#[derive(Debug)]
-pub(crate) struct Budgets {
-    spot: Mutex<Budget>,
-    perpetual: Mutex<Budget>,
-}
-
-impl Budgets {
-    pub(crate) fn of(&self, market_type: MarketType) -> &Mutex<Budget> {
-        match market_type {
-            MarketType::Spot => &self.spot,
-            MarketType::Perpetual => &self.perpetual,
-        }
     }
 }
 
@@ -167,11 +193,11 @@ impl Connections {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Those of one market, or all.
-    pub(crate) fn of(&self, market_type: Option<MarketType>) -> Vec<Arc<Connection>> {
+    /// Those that `selector` means.
+    pub(crate) fn selected(&self, selector: &Selector) -> Vec<Arc<Connection>> {
         lock(&self.open)
             .values()
-            .filter(|connection| market_type.is_none_or(|wanted| connection.route.market_type() == wanted))
+            .filter(|connection| selector.means_socket(connection.exchange, connection.market_type))
             .cloned()
             .collect()
     }

@@ -1,21 +1,26 @@
-//! What is traded here: market types, instruments, and the built-in list of realistic ones.
+//! What is traded here: market types, instruments, contracts. The built-in lists are each exchange's `listing.rs`.
 //! Prices are whole ticks and quantities whole steps; only `units.rs` makes text of them.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// The only exchange spoken so far.
-pub(crate) const EXCHANGE: &str = "binance";
+use crate::exchange::Market;
+use crate::units::{Units, decimal};
 
-/// Which of the exchange's markets, in the words of the pipeline's subjects.
+/// What kind of instrument, in the words of the pipeline's subjects.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum MarketType {
-    /// Binance spot.
+    /// Base for quote, at once.
     Spot,
-    /// Binance USDⓈ-M perpetuals.
+    /// Contracts without an end.
     Perpetual,
+    /// Contracts with a delivery date.
+    Futures,
+    /// Options, and the volatility indices made of them.
+    Options,
 }
 
 impl MarketType {
@@ -25,21 +30,29 @@ impl MarketType {
         match self {
             Self::Spot => "spot",
             Self::Perpetual => "perpetual",
+            Self::Futures => "futures",
+            Self::Options => "options",
         }
     }
 }
 
-/// One tradable instrument.
+/// One tradable instrument, or an index (weight 0, nothing but its value is sent).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instrument {
-    /// Its market.
+    /// Where it is served.
+    pub market: Market,
+    /// What it is.
     pub market_type: MarketType,
-    /// The exchange's own name, upper case: `BTCUSDT`.
+    /// The exchange's own name, as its lists write it: `BTCUSDT`, `BTC-USDT-SWAP`.
     pub instrument_id: String,
     /// Base asset: `BTC`.
     pub base: String,
-    /// Quote asset: `USDT`.
+    /// Quote asset: `USDT`; empty for an index.
     pub quote: String,
+    /// When it ends and what it ends at, as the canonical symbol says it: `20261225`, `20261225-70000-C`.
+    pub expiry: Option<Expiry>,
+    /// What a quantity on the wire counts.
+    pub sizes: Sizes,
     /// The tick, in units of 10^-`price_decimals`.
     pub tick_units: i64,
     /// Digits after the point of a price on the wire.
@@ -52,15 +65,92 @@ pub struct Instrument {
     pub start_ticks: i64,
     /// A usual quantity, in steps.
     pub usual_steps: i64,
-    /// How often it is picked, relative to the others.
+    /// How often it is picked, relative to the others; 0 is never.
     pub weight: u64,
 }
 
+/// The end of a dated contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// Milliseconds since 1970 UTC.
+    pub time_ms: i64,
+    /// The canonical symbol's ending: `20261225` or `20261225-70000-C`.
+    pub label: &'static str,
+}
+
+/// What a quantity on the wire counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// Base units.
+    Base,
+    /// Numbers of contracts (OKX).
+    Contracts(Contract),
+    /// The contract's own unit, base or quote; contracts are the amount by the size (Deribit).
+    Amount(Contract),
+}
+
+/// What one contract is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract {
+    /// Its size, in units of 10^-`size_decimals`.
+    pub size_units: i64,
+    /// Decimals of `size_units`.
+    pub size_decimals: u32,
+    /// True: the size is quote units, such as 100 USD (inverse); false: base units.
+    pub inverse: bool,
+}
+
+impl Contract {
+    /// The size as the exchange's lists write it.
+    pub(crate) fn size(&self) -> Units {
+        Units::new(self.size_units.into(), self.size_decimals)
+    }
+}
+
 impl Instrument {
-    /// The canonical symbol: `BTC-USDT`.
+    /// The canonical symbol: `BTC-USDT`, `BTC-USD-20261225-70000-C`, of an index `BTC`.
     #[must_use]
     pub fn symbol(&self) -> String {
-        format!("{}-{}", self.base, self.quote)
+        let mut symbol = self.base.clone();
+        let expiry = self.expiry.as_ref().map_or("", |expiry| expiry.label);
+        for part in [self.quote.as_str(), expiry].into_iter().filter(|part| !part.is_empty()) {
+            symbol.push('-');
+            symbol.push_str(part);
+        }
+        symbol
+    }
+
+    /// The contract, where quantities are not plain base units.
+    #[must_use]
+    pub fn contract(&self) -> Option<&Contract> {
+        match &self.sizes {
+            Sizes::Base => None,
+            Sizes::Contracts(contract) | Sizes::Amount(contract) => Some(contract),
+        }
+    }
+
+    /// A quantity of the wire in base units, rounded to 18 decimals where it is divided by the price. `None` where
+    /// `quantity` or `price` is no plain decimal or the price is zero.
+    pub(crate) fn base_quantity(&self, quantity: &str, price: &str) -> Option<CompactString> {
+        let amount = match &self.sizes {
+            Sizes::Base => return Some(quantity.into()),
+            Sizes::Contracts(contract) => Units::parse(quantity)?.times(contract.size())?,
+            Sizes::Amount(_) => Units::parse(quantity)?,
+        };
+        if self.contract().is_some_and(|contract| contract.inverse) {
+            Some(amount.over(Units::parse(price)?)?.plain())
+        } else {
+            Some(amount.plain())
+        }
+    }
+
+    /// A quantity of the wire in contracts; `None` where the exchange has none.
+    pub(crate) fn contracts(&self, quantity: &str) -> Option<CompactString> {
+        match &self.sizes {
+            Sizes::Base => None,
+            Sizes::Contracts(_) => Some(quantity.into()),
+            Sizes::Amount(contract) => Some(Units::parse(quantity)?.over(contract.size())?.plain()),
+        }
     }
 
     /// A price in wire units, from ticks.
@@ -68,126 +158,57 @@ impl Instrument {
         ticks.saturating_mul(self.tick_units)
     }
 
-    /// A quantity in wire units, from steps.
-    pub(crate) fn quantity_units(&self, steps: i64) -> i64 {
-        steps.saturating_mul(self.step_units)
+    /// A price as the exchange writes it, from ticks.
+    pub(crate) fn price(&self, ticks: i64) -> CompactString {
+        decimal(self.price_units(ticks), self.price_decimals)
     }
-}
 
-/// Name, price tick, quantity step (both as `(units, decimals)`), start price in ticks, usual quantity in
-/// steps, weight.
-type Row = (&'static str, (i64, u32), (i64, u32), i64, i64, u64);
-
-/// Spot writes 8 decimals whatever the tick.
-const SPOT: &[Row] = &[
-    ("BTC", (1_000_000, 8), (1_000, 8), 7_665_000, 4_000, 30),
-    ("ETH", (1_000_000, 8), (10_000, 8), 268_000, 4_000, 20),
-    ("PEPE", (1, 8), (100_000_000, 8), 1_180, 9_000_000, 8),
-    ("SOL", (1_000_000, 8), (100_000, 8), 15_000, 3_000, 12),
-    ("XRP", (10_000, 8), (10_000_000, 8), 6_000, 5_000, 8),
-    ("DOGE", (1_000, 8), (100_000_000, 8), 12_000, 4_000, 6),
-    ("BNB", (1_000_000, 8), (100_000, 8), 58_000, 900, 6),
-    ("ADA", (10_000, 8), (10_000_000, 8), 4_500, 9_000, 5),
-    ("LINK", (1_000_000, 8), (1_000_000, 8), 1_400, 4_000, 5),
-    ("AVAX", (1_000_000, 8), (1_000_000, 8), 2_800, 2_000, 4),
-    ("LTC", (1_000_000, 8), (100_000, 8), 7_200, 2_000, 4),
-    ("SUI", (10_000, 8), (10_000_000, 8), 18_000, 3_000, 3),
-    ("TRX", (10_000, 8), (10_000_000, 8), 2_900, 9_000, 3),
-    ("DOT", (100_000, 8), (1_000_000, 8), 5_200, 6_000, 3),
-    ("NEAR", (100_000, 8), (10_000_000, 8), 4_100, 2_000, 2),
-    ("UNI", (100_000, 8), (1_000_000, 8), 8_300, 4_000, 2),
-];
-
-/// USDⓈ-M writes as many decimals as `pricePrecision` says, which is not the tick (BTCUSDT: 2, tick 0.10).
-const PERPETUAL: &[Row] = &[
-    ("BTC", (10, 2), (1, 3), 834_344, 90, 30),
-    ("ETH", (1, 2), (1, 3), 268_160, 900, 20),
-    ("1000PEPE", (1, 7), (1, 0), 118_000, 9_000, 8),
-    ("币安人生", (1, 5), (1, 0), 21_500, 700, 6),
-    ("SOL", (1, 2), (1, 2), 15_000, 400, 12),
-    ("XRP", (1, 4), (1, 1), 6_000, 5_000, 8),
-    ("DOGE", (1, 5), (1, 0), 12_000, 4_000, 6),
-    ("BNB", (1, 2), (1, 2), 58_000, 90, 6),
-    ("ADA", (1, 4), (1, 0), 4_500, 900, 5),
-    ("LINK", (1, 3), (1, 2), 14_000, 4_000, 5),
-    ("AVAX", (1, 3), (1, 0), 28_000, 30, 4),
-    ("LTC", (1, 2), (1, 3), 7_200, 2_000, 4),
-    ("SUI", (1, 4), (1, 1), 18_000, 3_000, 3),
-    ("1000SHIB", (1, 6), (1, 0), 10_200, 90_000, 3),
-    ("TRX", (1, 5), (1, 0), 29_000, 900, 3),
-    ("DOT", (1, 3), (1, 1), 5_200, 600, 2),
-];
-
-/// How many instruments each market's built-in list has.
-pub(crate) const BUILT_IN_PER_MARKET: usize = 16;
-
-/// The first `count` instruments of `market_type`'s built-in list, all quoted in USDT.
-#[must_use]
-pub fn built_in(market_type: MarketType, count: usize) -> Vec<Instrument> {
-    let rows = match market_type {
-        MarketType::Spot => SPOT,
-        MarketType::Perpetual => PERPETUAL,
-    };
-    rows.iter().take(count).map(|row| instrument(market_type, row)).collect()
-}
-
-fn instrument(market_type: MarketType, row: &Row) -> Instrument {
-    let &(
-        base,
-        (tick_units, price_decimals),
-        (step_units, quantity_decimals),
-        start_ticks,
-        usual_steps,
-        weight,
-    ) = row;
-    Instrument {
-        market_type,
-        instrument_id: format!("{base}USDT"),
-        base: base.to_owned(),
-        quote: "USDT".to_owned(),
-        tick_units,
-        price_decimals,
-        step_units,
-        quantity_decimals,
-        start_ticks,
-        usual_steps,
-        weight,
+    /// A quantity as the exchange writes it, from steps.
+    pub(crate) fn quantity(&self, steps: i64) -> CompactString {
+        decimal(steps.saturating_mul(self.step_units), self.quantity_decimals)
     }
-}
-
-/// Quote assets a captured name can end in, longest first so that `BTCFDUSD` is not `BTCFD-USD`.
-const KNOWN_QUOTES: &[&str] =
-    &["FDUSD", "USDT", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "GBP", "USD"];
-
-/// Splits an instrument id by the known quote assets; an unknown quote leaves the whole name as the base.
-pub(crate) fn split_by_known_quote(instrument_id: &str) -> (&str, &str) {
-    KNOWN_QUOTES
-        .iter()
-        .find_map(|quote| {
-            let base = instrument_id.strip_suffix(quote)?;
-            (!base.is_empty()).then_some((base, *quote))
-        })
-        .unwrap_or((instrument_id, ""))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BUILT_IN_PER_MARKET, MarketType, built_in, split_by_known_quote};
+    use super::{Contract, Instrument, MarketType, Sizes};
+    use crate::exchange::Market;
 
-    #[test]
-    fn lists_are_full_and_have_the_awkward_names() {
-        let perpetual = built_in(MarketType::Perpetual, usize::MAX);
-        assert_eq!(perpetual.len(), BUILT_IN_PER_MARKET);
-        assert_eq!(built_in(MarketType::Spot, usize::MAX).len(), BUILT_IN_PER_MARKET);
-        assert!(perpetual.iter().any(|i| i.instrument_id == "币安人生USDT"));
-        assert!(perpetual.iter().any(|i| i.symbol() == "1000PEPE-USDT"));
+    fn sized(sizes: Sizes) -> Instrument {
+        Instrument {
+            market: Market::OkxDerivatives,
+            market_type: MarketType::Perpetual,
+            instrument_id: String::new(),
+            base: "BTC".to_owned(),
+            quote: "USD".to_owned(),
+            expiry: None,
+            sizes,
+            tick_units: 1,
+            price_decimals: 1,
+            step_units: 1,
+            quantity_decimals: 2,
+            start_ticks: 1,
+            usual_steps: 1,
+            weight: 1,
+        }
     }
 
     #[test]
-    fn names_split_at_the_longest_quote() {
-        assert_eq!(split_by_known_quote("BTCFDUSD"), ("BTC", "FDUSD"));
-        assert_eq!(split_by_known_quote("BLZETH"), ("BLZ", "ETH"));
-        assert_eq!(split_by_known_quote("USDT"), ("USDT", ""));
-        assert_eq!(split_by_known_quote("ODD"), ("ODD", ""));
+    fn quantities_in_base_units_and_contracts() {
+        let linear = Contract { size_units: 1, size_decimals: 2, inverse: false };
+        let inverse = Contract { size_units: 100, size_decimals: 0, inverse: true };
+        for (sizes, quantity, price, base, contracts) in [
+            (Sizes::Base, "1.50", "2", "1.50", None),
+            (Sizes::Contracts(linear), "7.69", "83725.8", "0.0769", Some("7.69")),
+            (Sizes::Contracts(inverse), "3", "80000", "0.00375", Some("3")),
+            (Sizes::Contracts(inverse), "1", "3", "33.333333333333333333", Some("1")),
+            (Sizes::Amount(Contract { size_units: 10, ..inverse }), "8450", "65000", "0.13", Some("845")),
+            (Sizes::Amount(linear), "0.25", "65000", "0.25", Some("25")),
+        ] {
+            let instrument = sized(sizes);
+            assert_eq!(instrument.base_quantity(quantity, price).as_deref(), Some(base), "{sizes:?}");
+            assert_eq!(instrument.contracts(quantity).as_deref(), contracts, "{sizes:?}");
+        }
+        assert_eq!(sized(Sizes::Contracts(inverse)).base_quantity("1", "0"), None);
     }
 }

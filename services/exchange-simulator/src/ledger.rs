@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use crate::catalogue::Catalogue;
 use crate::clock::now_us;
-use crate::event::{PriceLevel, Touch};
-use crate::instrument::EXCHANGE;
+use crate::exchange::Exchange;
+use crate::instrument::MarketType;
 use crate::lock::lock;
 use crate::record::{DataType, Record};
-use crate::streams::Catalogue;
 
 /// Lines wait here at most this long in bytes before they reach the file; a flush empties it.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -35,7 +35,11 @@ pub(crate) struct Ledger {
     file: Mutex<Option<BufWriter<File>>>,
     failure: Mutex<Option<String>>,
     in_flight: AtomicI64,
+    newest_polled_us: Mutex<HashMap<Series, i64>>,
 }
+
+/// Instrument, data type, and the period where there are several: a bounded set, as the catalogue is.
+type Series = (usize, DataType, &'static str);
 
 impl Ledger {
     /// Appends to `path`, or only counts without one.
@@ -50,18 +54,41 @@ impl Ledger {
             file: Mutex::new(file.map(|file| BufWriter::with_capacity(BUFFER_BYTES, file))),
             failure: Mutex::default(),
             in_flight: AtomicI64::new(0),
+            newest_polled_us: Mutex::default(),
         })
     }
 
-    /// A ticket to hand to every connection that is to get the event.
-    pub(crate) fn ticket(self: &Arc<Self>, instrument: usize, record: Record) -> Ticket {
+    /// A ticket to hand to every connection that is to get the events.
+    pub(crate) fn ticket(self: &Arc<Self>, entries: Vec<(usize, Record)>) -> Ticket {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ticket(Arc::new(Pending { ledger: Arc::clone(self), instrument, record, copies: AtomicU32::new(0) }))
+        Ticket(Arc::new(Pending { ledger: Arc::clone(self), entries, copies: AtomicU32::new(0) }))
     }
 
     /// Writes a line for an event that happened but nobody had subscribed (bookTicker in a replay).
     pub(crate) fn note_unsent(&self, instrument: usize, record: &Record) {
-        self.write_line(instrument, record, 0, now_us());
+        self.write_line(instrument, record, None, Some(0));
+    }
+
+    /// Counts and writes a value that REST answered with, unless it or a newer one of the same series was written
+    /// before: clients ask for the same row again and again.
+    pub(crate) fn note_polled(
+        &self,
+        instrument: usize,
+        series: &'static str,
+        ts_event_us: i64,
+        record: &Record,
+    ) {
+        let Some(data_type) = record.data_type() else { return };
+        {
+            let mut newest = lock(&self.newest_polled_us);
+            let newest_us = newest.entry((instrument, data_type, series)).or_insert(i64::MIN);
+            if ts_event_us <= *newest_us {
+                return;
+            }
+            *newest_us = ts_event_us;
+        }
+        self.write_line(instrument, record, Some("rest"), None);
+        self.count(instrument, data_type);
     }
 
     /// Events handed to connections whose fate is open.
@@ -91,54 +118,46 @@ impl Ledger {
         self.failure().map_or(Ok(()), Err)
     }
 
-    fn settle(&self, instrument: usize, record: &Record, copies: u32) {
+    fn settle(&self, entries: &[(usize, Record)], copies: u32) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
         if copies == 0 {
             return;
         }
-        let Some(data_type) = record.data_type() else { return };
-        let sent_us = now_us();
-        self.write_line(instrument, record, copies, sent_us);
+        for (instrument, record) in entries {
+            if let Some(data_type) = record.data_type() {
+                self.write_line(*instrument, record, None, Some(copies));
+                self.count(*instrument, data_type);
+            }
+        }
+    }
+
+    fn count(&self, instrument: usize, data_type: DataType) {
         let mut sent = lock(&self.sent);
         let counted = sent.entry((instrument, data_type)).or_default();
         counted.events += 1;
-        counted.last_sent_us = sent_us;
+        counted.last_sent_us = now_us();
     }
 
-    fn write_line(&self, instrument: usize, record: &Record, copies: u32, ts_sent_us: i64) {
+    fn write_line(
+        &self,
+        instrument: usize,
+        record: &Record,
+        source: Option<&'static str>,
+        copies: Option<u32>,
+    ) {
         let Some(instrument) = self.catalogue.get(instrument) else { return };
         let Some(data_type) = record.data_type() else { return };
-        let symbol = instrument.symbol();
-        let mut line = Line {
+        let line = Line {
             data_type,
-            exchange: EXCHANGE,
-            market_type: instrument.market_type.as_str(),
-            symbol: &symbol,
+            exchange: instrument.market.exchange(),
+            market_type: instrument.market_type,
+            symbol: &instrument.symbol(),
             instrument_id: &instrument.instrument_id,
-            ts_sent_us,
-            copies: (copies != 1).then_some(copies),
-            ..Line::default()
+            record,
+            ts_sent_us: now_us(),
+            source,
+            copies: copies.filter(|&copies| copies != 1),
         };
-        match record {
-            Record::Trade { trade_id, price, quantity, buyer_is_maker, aggregated, ts_event_us } => {
-                line.trade_id = Some(trade_id);
-                line.price = Some(price);
-                line.quantity = Some(quantity);
-                line.side = Some(if *buyer_is_maker { "sell" } else { "buy" });
-                line.aggregated = Some(*aggregated);
-                line.ts_event_us = Some(*ts_event_us);
-            }
-            Record::OrderBook { first_update_id, last_update_id, touch } => {
-                line.first_update_id = Some(*first_update_id);
-                line.last_update_id = Some(*last_update_id);
-                line.touch(touch.as_ref());
-            }
-            Record::BestBidAsk { update_id, touch } => {
-                line.update_id = Some(*update_id);
-                line.touch(Some(touch));
-            }
-            Record::Unrecorded => return,
-        }
         let mut file = lock(&self.file);
         let Some(writer) = file.as_mut() else { return };
         let written = serde_json::to_writer(&mut *writer, &line)
@@ -159,7 +178,7 @@ impl Ledger {
     }
 }
 
-/// One event on its way to one or more connections. Dropping the last clone settles it.
+/// One frame on its way to one or more connections. Dropping the last clone settles it.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket(Arc<Pending>);
 
@@ -173,81 +192,31 @@ impl Ticket {
 #[derive(Debug)]
 struct Pending {
     ledger: Arc<Ledger>,
-    instrument: usize,
-    record: Record,
+    entries: Vec<(usize, Record)>,
     copies: AtomicU32,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.ledger.settle(self.instrument, &self.record, self.copies.load(Ordering::Relaxed));
+        self.ledger.settle(&self.entries, self.copies.load(Ordering::Relaxed));
     }
 }
 
-/// One line of the file; absent fields do not belong to the data type.
+/// One line of the file.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     data_type: DataType,
-    exchange: &'a str,
-    market_type: &'a str,
+    exchange: Exchange,
+    market_type: MarketType,
     symbol: &'a str,
     instrument_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trade_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    price: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quantity: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    side: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aggregated: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first_update_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_update_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    update_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    best_bid: Option<&'a PriceLevel>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    best_ask: Option<&'a PriceLevel>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ts_event_us: Option<i64>,
+    #[serde(flatten)]
+    record: &'a Record,
     ts_sent_us: i64,
+    /// `rest` for what was polled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
     /// How many sockets took it, where not one.
     #[serde(skip_serializing_if = "Option::is_none")]
     copies: Option<u32>,
-}
-
-impl<'a> Line<'a> {
-    fn touch(&mut self, touch: Option<&'a Touch>) {
-        self.best_bid = touch.map(|touch| &touch.best_bid);
-        self.best_ask = touch.map(|touch| &touch.best_ask);
-    }
-}
-
-impl Default for Line<'_> {
-    fn default() -> Self {
-        Self {
-            data_type: DataType::Trade,
-            exchange: EXCHANGE,
-            market_type: "",
-            symbol: "",
-            instrument_id: "",
-            trade_id: None,
-            price: None,
-            quantity: None,
-            side: None,
-            aggregated: None,
-            first_update_id: None,
-            last_update_id: None,
-            update_id: None,
-            best_bid: None,
-            best_ask: None,
-            ts_event_us: None,
-            ts_sent_us: 0,
-            copies: None,
-        }
-    }
 }

@@ -1,18 +1,16 @@
-//! The generator's engine: steps the market at the configured rate and publishes what happens.
+//! The generator's engine: steps the market at the configured rate, tells what is told on a schedule, and has the
+//! exchanges publish what happens.
 
 use std::time::Duration;
 
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::binance::frames;
-use crate::clock::now_ms;
-use crate::event::{Diff, Fill};
-use crate::exchange::Exchange;
-use crate::generator::{Event, Market};
-use crate::instrument::{Instrument, MarketType};
-use crate::record::Record;
-use crate::streams::{Feed, Stream};
+use marketprism_service::HumanDuration;
+
+use crate::config::CadenceConfig;
+use crate::generator::{Market, Telling};
+use crate::hub::Hub;
 
 /// How finely the rate is kept.
 const TICK: Duration = Duration::from_millis(1);
@@ -51,11 +49,12 @@ impl Debt {
 }
 
 /// Runs the market for ever; pausing stops it, and time paused is not made up for.
-pub(crate) async fn run(exchange: &Exchange, market: &Market, rate: u64) {
-    let mut paused = exchange.paused.subscribe();
+pub(crate) async fn run(hub: &Hub, market: &Market, rate: u64, cadence: &CadenceConfig) {
+    let mut paused = hub.paused.subscribe();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut debt = Debt::new(rate, Instant::now());
+    let mut schedule = Schedule::new(cadence, Instant::now());
     loop {
         ticks.tick().await;
         if *paused.borrow_and_update() {
@@ -64,9 +63,16 @@ pub(crate) async fn run(exchange: &Exchange, market: &Market, rate: u64) {
             }
             debt = Debt::new(rate, Instant::now());
         }
+        let wanted = rate.saturating_mul(hub.faults.burst_factor());
+        if debt.rate != wanted {
+            debt = Debt::new(wanted, Instant::now());
+        }
+        for telling in schedule.due(Instant::now()) {
+            tell(hub, market, telling).await;
+        }
         let mut steps = 0_u32;
         while debt.is_due(Instant::now()) && !*paused.borrow() {
-            debt.published += step(exchange, market).await;
+            debt.published += step(hub, market).await;
             steps += 1;
             if steps.is_multiple_of(STEPS_PER_TURN) {
                 yield_now().await;
@@ -76,56 +82,59 @@ pub(crate) async fn run(exchange: &Exchange, market: &Market, rate: u64) {
 }
 
 /// One event of one instrument; how many messages of the rate it was.
-async fn step(exchange: &Exchange, market: &Market) -> u64 {
+async fn step(hub: &Hub, market: &Market) -> u64 {
     let index = market.pick();
-    if exchange.faults.stalled_until(index).is_some() {
+    let Some(instrument) = hub.catalogue.get(index) else { return 1 };
+    if hub.faults.stalled_until(index).is_some() {
         // The instrument stands still: its turn passes, at the cost of the turn, so that a market whose only
         // instrument is stalled does not spin.
         return 1;
     }
-    let (Some(instrument), Some(event)) = (exchange.catalogue.get(index), market.step(index, now_ms()))
-    else {
-        return 1;
-    };
-    match event {
-        Event::Fill(fill) => publish_fill(exchange, index, instrument, fill).await,
-        Event::Diff(diff) => publish_diff(exchange, index, instrument, &diff).await,
+    let exchange = instrument.market.exchange();
+    match market.step(index, hub.now_ms(exchange)) {
+        Some(event) => exchange.publish(hub, index, instrument, event).await,
+        None => 1,
     }
 }
 
-/// Spot collectors take `trade`, USDⓈ-M ones `aggTrade`: those are what the rate counts.
-async fn publish_fill(exchange: &Exchange, index: usize, instrument: &Instrument, fill: Fill) -> u64 {
-    let counted = match instrument.market_type {
-        MarketType::Spot => u64::try_from(fill.trades.len()).unwrap_or(1),
-        MarketType::Perpetual => 1,
-    };
-    for trade in fill.trades.into_iter().chain(fill.placeholder) {
-        let stream = Stream { instrument: index, feed: Feed::Trade };
-        exchange.publish(stream, || (frames::trade(instrument, &trade), Record::from(&trade))).await;
-        exchange.history.add_trade(index, trade);
+/// What is told at fixed intervals, beside the rate.
+struct Schedule([(Telling, Duration, Instant); 6]);
+
+impl Schedule {
+    fn new(cadence: &CadenceConfig, now: Instant) -> Self {
+        let every = |telling, interval: HumanDuration| (telling, interval.get(), now);
+        Self([
+            every(Telling::Mark, cadence.mark_price),
+            every(Telling::Funding, cadence.funding_rate),
+            every(Telling::OpenInterest, cadence.open_interest),
+            every(Telling::Liquidations, cadence.liquidation),
+            every(Telling::VolatilityIndex, cadence.volatility_index),
+            every(Telling::Still, cadence.keep_alive),
+        ])
     }
-    let stream = Stream { instrument: index, feed: Feed::AggregateTrade };
-    let aggregate = fill.aggregate;
-    exchange
-        .publish(stream, || (frames::aggregate_trade(instrument, &aggregate), Record::from(&aggregate)))
-        .await;
-    exchange.history.add_aggregate(index, aggregate);
-    counted
+
+    /// What is due at `now`, once however late it is.
+    fn due(&mut self, now: Instant) -> impl Iterator<Item = Telling> {
+        self.0.iter_mut().filter_map(move |(telling, interval, next)| {
+            (*next <= now).then(|| {
+                *next = now + *interval;
+                *telling
+            })
+        })
+    }
 }
 
-async fn publish_diff(exchange: &Exchange, index: usize, instrument: &Instrument, diff: &Diff) -> u64 {
-    let stream = Stream { instrument: index, feed: Feed::Depth };
-    exchange.publish(stream, || (frames::diff(instrument, diff), Record::from(diff))).await;
-    if diff.touch_moved {
-        let stream = Stream { instrument: index, feed: Feed::BookTicker };
-        let encode = || {
-            let frame = frames::book_ticker(instrument, diff.last_update_id, &diff.touch, diff.time_ms);
-            let record = Record::BestBidAsk { update_id: diff.last_update_id, touch: diff.touch.clone() };
-            (frame, record)
-        };
-        exchange.publish(stream, encode).await;
+/// Tells `telling` of every instrument that has it.
+async fn tell(hub: &Hub, market: &Market, telling: Telling) {
+    for (index, instrument) in hub.catalogue.listed() {
+        if hub.faults.stalled_until(index).is_some() {
+            continue;
+        }
+        let exchange = instrument.market.exchange();
+        if let Some(event) = market.tell(index, telling, hub.now_ms(exchange)) {
+            exchange.publish(hub, index, instrument, event).await;
+        }
     }
-    1
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
-//! The one port: WebSocket paths of both markets, REST of both, control. Routes only; what they do is elsewhere.
+//! The one port: WebSocket paths and REST of every exchange, control. Which paths there are is each exchange's folder;
+//! here are the faults that all of them meet at the door.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::binance::rest;
-use crate::binance::stream_name::Route;
 use crate::exchange::Exchange;
+use crate::hub::Hub;
 use crate::instrument::MarketType;
+use crate::session::Session;
 use crate::{connection, control};
 
 /// Open sockets: they outlive the request that made them, so they are told to end and waited for here.
@@ -25,72 +26,66 @@ pub(crate) struct Sockets {
     pub(crate) shutdown: CancellationToken,
 }
 
-type Parameters = HashMap<String, String>;
-
 /// Every route of the simulator.
-pub(crate) fn router(exchange: Arc<Exchange>, sockets: &Sockets) -> Router {
-    let mut router = Router::new()
-        .route("/api/v3/{endpoint}", get(spot_rest))
-        .route("/fapi/v1/{endpoint}", get(usdm_rest))
-        .merge(control::routes());
-    for (prefix, route) in [("", Route::Spot), ("/public", Route::UsdmPublic), ("/market", Route::UsdmMarket)]
-    {
-        router = router
-            .route(&format!("{prefix}/ws"), upgrade(route, sockets.clone(), false))
-            .route(&format!("{prefix}/ws/{{*streams}}"), upgrade(route, sockets.clone(), false))
-            .route(&format!("{prefix}/stream"), upgrade(route, sockets.clone(), true));
+pub(crate) fn router(hub: Arc<Hub>, sockets: &Sockets) -> Router {
+    let mut router = control::routes();
+    for exchange in Exchange::ALL {
+        let at_the_door = from_fn_with_state((Arc::clone(&hub), exchange), rest_faults);
+        router = router.merge(exchange.sockets(sockets)).merge(exchange.rest().route_layer(at_the_door));
     }
-    router.with_state(exchange)
+    router.with_state(hub)
 }
 
-fn upgrade(route: Route, sockets: Sockets, combined: bool) -> axum::routing::MethodRouter<Arc<Exchange>> {
-    get(
-        move |State(exchange): State<Arc<Exchange>>,
-              path: Option<Path<String>>,
-              Query(parameters): Query<Parameters>,
-              handshake: WebSocketUpgrade| async move {
-            if exchange.faults.refuses() {
-                exchange.count_request("handshake refused");
-                return StatusCode::SERVICE_UNAVAILABLE.into_response();
-            }
-            if parameters.contains_key("timeUnit") {
-                let text = "timeUnit: not simulated, timestamps are milliseconds";
-                return (StatusCode::BAD_REQUEST, text).into_response();
-            }
-            let names = if combined {
-                stream_names(parameters.get("streams").map_or("", String::as_str))
-            } else {
-                stream_names(path.as_ref().map_or("", |Path(path)| path))
-            };
-            let max = exchange.limits.streams_per_connection_max;
-            if names.len() > max {
-                let text = format!("streams: {} asked for, at most {max} on one connection", names.len());
-                return (StatusCode::BAD_REQUEST, text).into_response();
-            }
-            handshake.on_upgrade(move |socket| {
-                let Sockets { tracker, shutdown } = sockets;
-                tracker.track_future(connection::serve(socket, exchange, route, combined, names, shutdown))
-            })
-        },
-    )
-}
-
-fn stream_names(list: &str) -> Vec<String> {
-    list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-async fn spot_rest(
-    State(exchange): State<Arc<Exchange>>,
-    Path(endpoint): Path<String>,
-    Query(parameters): Query<Parameters>,
+/// Answers a handshake, as the faults allow, and serves `session` on the new socket. `market_type` is absent where one
+/// connection carries every market type of `exchange`.
+pub(crate) async fn upgrade(
+    hub: Arc<Hub>,
+    sockets: Sockets,
+    handshake: WebSocketUpgrade,
+    exchange: Exchange,
+    market_type: Option<MarketType>,
+    session: impl Session + 'static,
 ) -> Response {
-    rest::answer(&exchange, MarketType::Spot, &endpoint, &parameters).await
+    if hub.faults.refuses(exchange, market_type) {
+        hub.count_request("handshake refused");
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    // Half open: the connection is accepted, and nothing is said on it.
+    while let Some(until) = hub.faults.silent_until(exchange, market_type) {
+        tokio::select! {
+            () = tokio::time::sleep_until(until.into()) => {}
+            () = sockets.shutdown.cancelled() => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+    handshake.on_upgrade(move |socket| {
+        let Sockets { tracker, shutdown } = sockets;
+        let serving = connection::serve(socket, hub, (exchange, market_type), Box::new(session), shutdown);
+        tracker.track_future(serving)
+    })
 }
 
-async fn usdm_rest(
-    State(exchange): State<Arc<Exchange>>,
-    Path(endpoint): Path<String>,
-    Query(parameters): Query<Parameters>,
+/// The faults `slow_rest` and `rate_limit`, before any exchange's own limits.
+async fn rest_faults(
+    State((hub, exchange)): State<(Arc<Hub>, Exchange)>,
+    request: Request,
+    next: Next,
 ) -> Response {
-    rest::answer(&exchange, MarketType::Perpetual, &endpoint, &parameters).await
+    let market_type = exchange.market_type_of_path(request.uri().path());
+    sleep(hub.faults.rest_delay(exchange, market_type)).await;
+    let Some(refusal) = hub.faults.rest_refusal(exchange, market_type) else {
+        return next.run(request).await;
+    };
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    hub.count_request(match refusal.status {
+        418 => "answered 418",
+        451 => "answered 451",
+        403 => "answered 403",
+        _ => "answered 429",
+    });
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let mut response = (status, json, exchange.refusal(status)).into_response();
+    if let Some(seconds) = refusal.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }

@@ -11,14 +11,15 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SimulatorConfig;
-use crate::exchange::{Exchange, Source};
+use crate::catalogue::Catalogue;
+use crate::config::{CadenceConfig, SimulatorConfig};
+use crate::exchange;
 use crate::generator::Market;
-use crate::instrument::built_in;
+use crate::hub::{Hub, Source};
+use crate::instrument::Instrument;
 use crate::ledger::Ledger;
 use crate::replay::{Replay, ReplayError};
 use crate::server::{Sockets, router};
-use crate::streams::Catalogue;
 use crate::{pace, replay};
 
 /// How long open sockets and requests may take to end at shutdown.
@@ -59,8 +60,9 @@ pub enum SimulatorError {
 pub struct Simulator {
     listener: TcpListener,
     address: SocketAddr,
-    exchange: Arc<Exchange>,
+    hub: Arc<Hub>,
     rate: u64,
+    cadence: CadenceConfig,
     replay: Option<Replay>,
 }
 
@@ -72,8 +74,8 @@ impl Simulator {
     pub async fn bind(config: &SimulatorConfig) -> Result<Self, SimulatorError> {
         let replay = if config.replay.paths.is_empty() { None } else { Some(Replay::scan(&config.replay)?) };
         let instruments = match &replay {
-            Some(replay) => replay.instruments(),
-            None => config.markets.iter().flat_map(|&market| built_in(market, config.symbols)).collect(),
+            Some(replay) => replay.instruments().into_iter().map(|one| (one, true)).collect(),
+            None => listed(&config.markets, config.symbols),
         };
         let catalogue = Arc::new(Catalogue::new(instruments));
         let ledger = Ledger::open(Arc::clone(&catalogue), config.ledger.as_deref()).map_err(|source| {
@@ -82,7 +84,7 @@ impl Simulator {
         let source = match &replay {
             Some(replay) => Source::Replay(replay.gate()),
             None => Source::Synthetic {
-                market: Box::new(Market::new(catalogue.all(), config.seed)),
+                market: Box::new(Market::new(&catalogue, config.seed)),
                 seed: config.seed,
             },
         };
@@ -92,14 +94,16 @@ impl Simulator {
         let address = listener
             .local_addr()
             .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
-        let exchange = Exchange::new(
-            catalogue,
-            Arc::new(ledger),
-            source,
-            config.limits.clone(),
-            config.history_trades_max,
-        );
-        Ok(Self { listener, address, exchange: Arc::new(exchange), rate: config.rate, replay })
+        let hub =
+            Hub::new(catalogue, Arc::new(ledger), source, config.limits.clone(), config.history_trades_max);
+        Ok(Self {
+            listener,
+            address,
+            hub: Arc::new(hub),
+            rate: config.rate,
+            cadence: config.cadence.clone(),
+            replay,
+        })
     }
 
     /// Where it listens.
@@ -113,21 +117,21 @@ impl Simulator {
     /// # Errors
     /// When serving fails or the ledger could not be written.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), SimulatorError> {
-        let Self { listener, exchange, rate, replay, .. } = self;
+        let Self { listener, hub, rate, cadence, replay, .. } = self;
         let sockets = Sockets { shutdown: shutdown.child_token(), ..Sockets::default() };
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "failed to set TCP_NODELAY");
             }
         });
-        let serve = axum::serve(listener, router(Arc::clone(&exchange), &sockets))
+        let serve = axum::serve(listener, router(Arc::clone(&hub), &sockets))
             .with_graceful_shutdown(shutdown.clone().cancelled_owned())
             .into_future();
         let events = async {
             let making = async {
-                match (&exchange.source, replay) {
-                    (Source::Synthetic { market, .. }, _) => pace::run(&exchange, market, rate).await,
-                    (Source::Replay(gate), Some(replay)) => replay::run(&exchange, gate, replay).await?,
+                match (&hub.source, replay) {
+                    (Source::Synthetic { market, .. }, _) => pace::run(&hub, market, rate, &cadence).await,
+                    (Source::Replay(gate), Some(replay)) => replay::run(&hub, gate, replay).await?,
                     (Source::Replay(_), None) => {}
                 }
                 // A replay that is through leaves the server up: clients still ask for books and status.
@@ -151,6 +155,21 @@ impl Simulator {
                 }
             }
         }
-        exchange.ledger.flush().map_err(SimulatorError::LedgerIncomplete)
+        hub.ledger.flush().map_err(SimulatorError::LedgerIncomplete)
     }
+}
+
+/// Every instrument of `markets`, and whether it is listed at the start: the first `symbols` pairs of each, and
+/// whatever is not a plain pair.
+fn listed(markets: &[exchange::Market], symbols: usize) -> Vec<(Instrument, bool)> {
+    let mut instruments = Vec::new();
+    for market in markets {
+        let mut pairs = 0;
+        for instrument in market.instruments() {
+            let is_pair = instrument.expiry.is_none() && instrument.contract().is_none_or(|one| !one.inverse);
+            pairs += usize::from(is_pair);
+            instruments.push((instrument, !is_pair || pairs <= symbols));
+        }
+    }
+    instruments
 }

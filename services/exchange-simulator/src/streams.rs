@@ -1,22 +1,54 @@
 //! Which feed of which instrument, and who takes it. A feed is what happens on the exchange; how clients
-//! name it on the wire is `binance/stream_name.rs`.
+//! name it on the wire is each exchange's own folder.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
 use crate::connection::Connection;
-use crate::instrument::{Instrument, MarketType};
 use crate::lock::lock;
+use crate::record::DataType;
 
-/// The kinds of events a client can take.
+/// The kinds of events a client can take. Not every exchange has each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Feed {
     Trade,
     AggregateTrade,
     Depth,
     BookTicker,
+    /// Mark price, index price and, where the exchange puts it there, funding.
+    MarkPrice,
+    /// Every instrument's mark price in one message (Binance `!markPrice@arr`), at the market's first instrument.
+    MarkPrices,
+    FundingRate,
+    OpenInterest,
+    Liquidation,
+    /// Liquidations of instruments that are not listed here, at the market's first instrument.
+    ForeignLiquidation,
+    Ticker,
+    VolatilityIndex,
+    /// Changes of the list of instruments, at the market's first instrument.
+    Instruments,
+    /// The exchange's state (Deribit `platform_state`), at the market's first instrument.
+    Platform,
+}
+
+impl Feed {
+    /// What its events are counted as when they are kept back; `None` is what the ledger does not know.
+    pub(crate) fn data_type(self) -> Option<DataType> {
+        match self {
+            Self::Trade | Self::AggregateTrade => Some(DataType::Trade),
+            Self::Depth => Some(DataType::OrderBook),
+            Self::BookTicker => Some(DataType::BestBidAsk),
+            Self::MarkPrice | Self::MarkPrices | Self::FundingRate => Some(DataType::FundingRate),
+            Self::OpenInterest | Self::Ticker => Some(DataType::OpenInterest),
+            Self::Liquidation => Some(DataType::Liquidation),
+            Self::VolatilityIndex => Some(DataType::VolatilityIndex),
+            Self::ForeignLiquidation | Self::Instruments | Self::Platform => None,
+        }
+    }
 }
 
 /// A feed of the instrument at an index of the catalogue.
@@ -26,42 +58,14 @@ pub(crate) struct Stream {
     pub(crate) feed: Feed,
 }
 
-/// Every instrument served, found by index or by the exchange's name.
-#[derive(Debug)]
-pub(crate) struct Catalogue {
-    instruments: Vec<Arc<Instrument>>,
-    by_name: HashMap<(MarketType, String), usize>,
-}
-
-impl Catalogue {
-    pub(crate) fn new(instruments: Vec<Instrument>) -> Self {
-        let by_name = instruments
-            .iter()
-            .enumerate()
-            .map(|(index, instrument)| ((instrument.market_type, instrument.instrument_id.clone()), index))
-            .collect();
-        Self { instruments: instruments.into_iter().map(Arc::new).collect(), by_name }
-    }
-
-    pub(crate) fn all(&self) -> &[Arc<Instrument>] {
-        &self.instruments
-    }
-
-    pub(crate) fn get(&self, index: usize) -> Option<&Arc<Instrument>> {
-        self.instruments.get(index)
-    }
-
-    pub(crate) fn find(&self, market_type: MarketType, instrument_id: &str) -> Option<usize> {
-        self.by_name.get(&(market_type, instrument_id.to_owned())).copied()
-    }
-}
-
 /// One connection's interest in a stream, under the name it asked for (`btcusdt@depth` and
 /// `btcusdt@depth@100ms` are the same stream here).
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
     pub(crate) connection: Arc<Connection>,
     pub(crate) name: Arc<str>,
+    /// The revision of the book this subscription began with, on exchanges that push one: updates up to it are in it.
+    pub(crate) since_revision: u64,
 }
 
 /// Who gets what. Bounded by connections times their stream limit.
@@ -72,7 +76,21 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn add(&self, stream: Stream, subscriber: Subscriber) {
+    /// `connection` takes `stream` from now on.
+    pub(crate) fn add(&self, stream: Stream, connection: &Arc<Connection>, name: &str) {
+        self.add_since(stream, connection, name, 0);
+    }
+
+    /// The same, without what is already in the book of revision `since_revision`.
+    pub(crate) fn add_since(
+        &self,
+        stream: Stream,
+        connection: &Arc<Connection>,
+        name: &str,
+        since_revision: u64,
+    ) {
+        let subscriber =
+            Subscriber { connection: Arc::clone(connection), name: Arc::from(name), since_revision };
         let mut by_stream = lock(&self.by_stream);
         Arc::make_mut(by_stream.entry(stream).or_default()).push(subscriber);
         drop(by_stream);

@@ -1,6 +1,11 @@
 //! The REST weight budget: counted per market (the exchange counts per host), in windows aligned to the
 //! minute. Over it comes 429; who goes on regardless gets 418. Pure: the caller brings the time.
 
+use std::sync::Mutex;
+
+use super::product::Product;
+use crate::config::LimitsConfig;
+
 /// Requests after the first 429 in a minute that turn it into a ban.
 const IGNORED_429_MAX: u32 = 20;
 /// The exchange's shortest ban.
@@ -63,6 +68,29 @@ impl Budget {
 
 fn seconds_until(then_ms: i64, now_ms: i64) -> u64 {
     u64::try_from((then_ms - now_ms + 999) / 1000).unwrap_or(0).max(1)
+}
+
+/// Both products' budgets.
+#[derive(Debug)]
+pub(crate) struct Budgets {
+    spot: Mutex<Budget>,
+    usdm: Mutex<Budget>,
+}
+
+impl Budgets {
+    pub(crate) fn new(limits: &LimitsConfig) -> Self {
+        Self {
+            spot: Mutex::new(Budget::new(limits.spot_weight_per_minute)),
+            usdm: Mutex::new(Budget::new(limits.usdm_weight_per_minute)),
+        }
+    }
+
+    pub(crate) fn of(&self, product: Product) -> &Mutex<Budget> {
+        match product {
+            Product::Spot => &self.spot,
+            Product::Usdm => &self.usdm,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,15 +6,16 @@
 //! USDⓈ-M diff
 //! `{"e":"depthUpdate","E":…,"T":…,"s":"BTCUSDT","ps":"BTCUSDT","U":…,"u":…,"pu":…,"b":[["83373.10","2.082"]],"a":[]}`.
 
+use super::product::Product;
 use crate::event::{AggregateTrade, Diff, Origin, PriceLevel, Snapshot, Touch, Trade};
-use crate::instrument::{Instrument, MarketType};
+use crate::instrument::Instrument;
 use crate::units::push_integer;
 
 pub(crate) fn trade(instrument: &Instrument, trade: &Trade) -> String {
     let mut out = String::with_capacity(192);
     let id = &instrument.instrument_id;
-    match instrument.market_type {
-        MarketType::Spot => {
+    match Product::of(instrument) {
+        Product::Spot => {
             head(&mut out, "trade", trade.time_ms);
             text(&mut out, ",\"s\":", id);
             integer(&mut out, ",\"t\":", trade.id);
@@ -24,7 +25,7 @@ pub(crate) fn trade(instrument: &Instrument, trade: &Trade) -> String {
             flag(&mut out, ",\"m\":", trade.buyer_is_maker);
             out.push_str(",\"M\":true}");
         }
-        MarketType::Perpetual => {
+        Product::Usdm => {
             head(&mut out, "trade", trade.time_ms);
             integer(&mut out, ",\"T\":", trade.time_ms);
             text(&mut out, ",\"s\":", id);
@@ -42,7 +43,7 @@ pub(crate) fn trade(instrument: &Instrument, trade: &Trade) -> String {
 pub(crate) fn aggregate_trade(instrument: &Instrument, trade: &AggregateTrade) -> String {
     let mut out = String::with_capacity(224);
     head(&mut out, "aggTrade", trade.time_ms);
-    let perpetual = instrument.market_type == MarketType::Perpetual;
+    let perpetual = Product::of(instrument) == Product::Usdm;
     if perpetual {
         integer(&mut out, ",\"a\":", trade.id);
         text(&mut out, ",\"s\":", &instrument.instrument_id);
@@ -66,7 +67,7 @@ pub(crate) fn aggregate_trade(instrument: &Instrument, trade: &AggregateTrade) -
 pub(crate) fn diff(instrument: &Instrument, diff: &Diff) -> String {
     let mut out = String::with_capacity(192 + 34 * (diff.bids.len() + diff.asks.len()));
     head(&mut out, "depthUpdate", diff.time_ms);
-    let perpetual = instrument.market_type == MarketType::Perpetual;
+    let perpetual = Product::of(instrument) == Product::Usdm;
     if perpetual {
         integer(&mut out, ",\"T\":", diff.time_ms);
     }
@@ -87,7 +88,7 @@ pub(crate) fn diff(instrument: &Instrument, diff: &Diff) -> String {
 
 pub(crate) fn book_ticker(instrument: &Instrument, update_id: u64, touch: &Touch, time_ms: i64) -> String {
     let mut out = String::with_capacity(192);
-    let perpetual = instrument.market_type == MarketType::Perpetual;
+    let perpetual = Product::of(instrument) == Product::Usdm;
     if perpetual {
         out.push_str("{\"e\":\"bookTicker\",");
     } else {
@@ -111,10 +112,10 @@ pub(crate) fn book_ticker(instrument: &Instrument, update_id: u64, touch: &Touch
 }
 
 /// The body of REST depth.
-pub(crate) fn snapshot(market_type: MarketType, snapshot: &Snapshot) -> String {
+pub(crate) fn snapshot(product: Product, snapshot: &Snapshot) -> String {
     let mut out = String::with_capacity(64 + 34 * (snapshot.bids.len() + snapshot.asks.len()));
     integer(&mut out, "{\"lastUpdateId\":", snapshot.last_update_id);
-    if market_type == MarketType::Perpetual {
+    if product == Product::Usdm {
         integer(&mut out, ",\"E\":", snapshot.time_ms);
         integer(&mut out, ",\"T\":", snapshot.time_ms);
     }

@@ -8,11 +8,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::budget::Allowance;
+use super::product::Product;
 use super::{exchange_info, frames};
 use crate::clock::now_ms;
 use crate::event::{AggregateTrade, Trade};
-use crate::exchange::{Exchange, Source};
-use crate::instrument::MarketType;
+use crate::exchange::Exchange;
+use crate::hub::{Hub, Source};
 use crate::lock::lock;
 use crate::replay::gate::GateError;
 
@@ -44,22 +45,17 @@ struct Refusal {
 }
 
 /// Answers `GET <prefix>/<endpoint>?parameters`.
-pub(crate) async fn answer(
-    exchange: &Exchange,
-    market_type: MarketType,
-    endpoint: &str,
-    parameters: &Parameters,
-) -> Response {
+pub(crate) async fn answer(hub: &Hub, product: Product, endpoint: &str, parameters: &Parameters) -> Response {
     let Some(endpoint) = endpoint_of(endpoint) else {
-        exchange.count_request("unknown endpoint");
+        hub.count_request("unknown endpoint");
         return StatusCode::NOT_FOUND.into_response();
     };
-    exchange.count_request(route_name(market_type, endpoint));
-    let used_weight = match allowance(exchange, market_type, weight(market_type, endpoint, parameters)) {
+    hub.count_request(route_name(product, endpoint));
+    let used_weight = match allowance(hub, product, weight(product, endpoint, parameters)) {
         Ok(used_weight) => used_weight,
         Err(response) => return *response,
     };
-    let mut response = match body(exchange, market_type, endpoint, parameters).await {
+    let mut response = match body(hub, product, endpoint, parameters).await {
         Ok(body) => json_response(StatusCode::OK, body),
         Err(refusal) => refused(&refusal),
     };
@@ -68,46 +64,39 @@ pub(crate) async fn answer(
 }
 
 async fn body(
-    exchange: &Exchange,
-    market_type: MarketType,
+    hub: &Hub,
+    product: Product,
     endpoint: Endpoint,
     parameters: &Parameters,
 ) -> Result<String, Refusal> {
     match endpoint {
         Endpoint::Ping => Ok("{}".to_owned()),
-        Endpoint::Time => Ok(json!({ "serverTime": now_ms() }).to_string()),
-        Endpoint::ExchangeInfo => Ok(exchange_info::body(exchange, market_type)),
-        Endpoint::Depth => depth(exchange, market_type, parameters).await,
+        Endpoint::Time => Ok(json!({ "serverTime": hub.now_ms(Exchange::Binance) }).to_string()),
+        Endpoint::ExchangeInfo => Ok(exchange_info::body(hub, product)),
+        Endpoint::Depth => depth(hub, product, parameters).await,
         Endpoint::Trades => {
-            let (instrument, limit) =
-                (instrument(exchange, market_type, parameters)?, trade_limit(parameters)?);
-            Ok(trade_rows(&exchange.history.trades(instrument, None, limit)))
+            let (instrument, limit) = (instrument(hub, product, parameters)?, trade_limit(parameters)?);
+            Ok(trade_rows(&hub.history.trades(instrument, None, limit)))
         }
         Endpoint::HistoricalTrades => {
-            let (instrument, limit) =
-                (instrument(exchange, market_type, parameters)?, trade_limit(parameters)?);
-            Ok(trade_rows(&exchange.history.trades(instrument, from_id(parameters)?, limit)))
+            let (instrument, limit) = (instrument(hub, product, parameters)?, trade_limit(parameters)?);
+            Ok(trade_rows(&hub.history.trades(instrument, from_id(parameters)?, limit)))
         }
         Endpoint::AggregateTrades => {
-            let (instrument, limit) =
-                (instrument(exchange, market_type, parameters)?, trade_limit(parameters)?);
-            let trades = exchange.history.aggregates(instrument, from_id(parameters)?, limit);
-            Ok(aggregate_rows(market_type, &trades))
+            let (instrument, limit) = (instrument(hub, product, parameters)?, trade_limit(parameters)?);
+            let trades = hub.history.aggregates(instrument, from_id(parameters)?, limit);
+            Ok(aggregate_rows(product, &trades))
         }
     }
 }
 
-async fn depth(
-    exchange: &Exchange,
-    market_type: MarketType,
-    parameters: &Parameters,
-) -> Result<String, Refusal> {
-    let index = instrument(exchange, market_type, parameters)?;
-    let limit = depth_limit(market_type, parameters)?;
-    match &exchange.source {
+async fn depth(hub: &Hub, product: Product, parameters: &Parameters) -> Result<String, Refusal> {
+    let index = instrument(hub, product, parameters)?;
+    let limit = depth_limit(product, parameters)?;
+    match &hub.source {
         Source::Synthetic { market, .. } => market
             .snapshot(index, limit)
-            .map(|snapshot| frames::snapshot(market_type, &snapshot))
+            .map(|snapshot| frames::snapshot(product, &snapshot))
             .ok_or_else(invalid_symbol),
         Source::Replay(gate) => gate.snapshot(index).await.map_err(|error| match error {
             GateError::NoSnapshot => Refusal {
@@ -120,22 +109,21 @@ async fn depth(
 }
 
 /// Spends the request's weight; the error is the 429 or 418 to answer with.
-fn allowance(exchange: &Exchange, market_type: MarketType, weight: u64) -> Result<u64, Box<Response>> {
+fn allowance(hub: &Hub, product: Product, weight: u64) -> Result<u64, Box<Response>> {
     let (limit, allowance) = {
-        let mut budget = lock(exchange.budgets.of(market_type));
+        let mut budget = lock(hub.binance_budgets.of(product));
         (budget.limit_per_minute(), budget.spend(weight, now_ms()))
     };
-    let (status, used_weight, retry_after_seconds) = match (exchange.faults.rate_limited(), allowance) {
-        (None, Allowance::Granted { used_weight }) => return Ok(used_weight),
-        (Some(retry_after_seconds), _) => (StatusCode::TOO_MANY_REQUESTS, limit + 1, retry_after_seconds),
-        (None, Allowance::Exceeded { used_weight, retry_after_seconds }) => {
+    let (status, used_weight, retry_after_seconds) = match allowance {
+        Allowance::Granted { used_weight } => return Ok(used_weight),
+        Allowance::Exceeded { used_weight, retry_after_seconds } => {
             (StatusCode::TOO_MANY_REQUESTS, used_weight, retry_after_seconds)
         }
-        (None, Allowance::Banned { retry_after_seconds }) => {
+        Allowance::Banned { retry_after_seconds } => {
             (StatusCode::IM_A_TEAPOT, limit + 1, retry_after_seconds)
         }
     };
-    exchange.count_request(if status == StatusCode::IM_A_TEAPOT { "answered 418" } else { "answered 429" });
+    hub.count_request(if status == StatusCode::IM_A_TEAPOT { "answered 418" } else { "answered 429" });
     let msg = format!(
         "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. \
          Please use WebSocket Streams for live updates to avoid polling the API."
@@ -159,65 +147,61 @@ fn endpoint_of(name: &str) -> Option<Endpoint> {
     })
 }
 
-fn route_name(market_type: MarketType, endpoint: Endpoint) -> &'static str {
-    match (market_type, endpoint) {
-        (MarketType::Spot, Endpoint::Ping) => "/api/v3/ping",
-        (MarketType::Spot, Endpoint::Time) => "/api/v3/time",
-        (MarketType::Spot, Endpoint::ExchangeInfo) => "/api/v3/exchangeInfo",
-        (MarketType::Spot, Endpoint::Depth) => "/api/v3/depth",
-        (MarketType::Spot, Endpoint::Trades) => "/api/v3/trades",
-        (MarketType::Spot, Endpoint::HistoricalTrades) => "/api/v3/historicalTrades",
-        (MarketType::Spot, Endpoint::AggregateTrades) => "/api/v3/aggTrades",
-        (MarketType::Perpetual, Endpoint::Ping) => "/fapi/v1/ping",
-        (MarketType::Perpetual, Endpoint::Time) => "/fapi/v1/time",
-        (MarketType::Perpetual, Endpoint::ExchangeInfo) => "/fapi/v1/exchangeInfo",
-        (MarketType::Perpetual, Endpoint::Depth) => "/fapi/v1/depth",
-        (MarketType::Perpetual, Endpoint::Trades) => "/fapi/v1/trades",
-        (MarketType::Perpetual, Endpoint::HistoricalTrades) => "/fapi/v1/historicalTrades",
-        (MarketType::Perpetual, Endpoint::AggregateTrades) => "/fapi/v1/aggTrades",
+fn route_name(product: Product, endpoint: Endpoint) -> &'static str {
+    match (product, endpoint) {
+        (Product::Spot, Endpoint::Ping) => "/api/v3/ping",
+        (Product::Spot, Endpoint::Time) => "/api/v3/time",
+        (Product::Spot, Endpoint::ExchangeInfo) => "/api/v3/exchangeInfo",
+        (Product::Spot, Endpoint::Depth) => "/api/v3/depth",
+        (Product::Spot, Endpoint::Trades) => "/api/v3/trades",
+        (Product::Spot, Endpoint::HistoricalTrades) => "/api/v3/historicalTrades",
+        (Product::Spot, Endpoint::AggregateTrades) => "/api/v3/aggTrades",
+        (Product::Usdm, Endpoint::Ping) => "/fapi/v1/ping",
+        (Product::Usdm, Endpoint::Time) => "/fapi/v1/time",
+        (Product::Usdm, Endpoint::ExchangeInfo) => "/fapi/v1/exchangeInfo",
+        (Product::Usdm, Endpoint::Depth) => "/fapi/v1/depth",
+        (Product::Usdm, Endpoint::Trades) => "/fapi/v1/trades",
+        (Product::Usdm, Endpoint::HistoricalTrades) => "/fapi/v1/historicalTrades",
+        (Product::Usdm, Endpoint::AggregateTrades) => "/fapi/v1/aggTrades",
     }
 }
 
-fn weight(market_type: MarketType, endpoint: Endpoint, parameters: &Parameters) -> u64 {
-    let limit = depth_limit(market_type, parameters).unwrap_or(0);
-    match (market_type, endpoint) {
-        (_, Endpoint::Ping | Endpoint::Time) | (MarketType::Perpetual, Endpoint::ExchangeInfo) => 1,
-        (MarketType::Spot, Endpoint::ExchangeInfo)
-        | (MarketType::Perpetual, Endpoint::HistoricalTrades | Endpoint::AggregateTrades) => 20,
-        (MarketType::Spot, Endpoint::Depth) => match limit {
+fn weight(product: Product, endpoint: Endpoint, parameters: &Parameters) -> u64 {
+    let limit = depth_limit(product, parameters).unwrap_or(0);
+    match (product, endpoint) {
+        (_, Endpoint::Ping | Endpoint::Time) | (Product::Usdm, Endpoint::ExchangeInfo) => 1,
+        (Product::Spot, Endpoint::ExchangeInfo)
+        | (Product::Usdm, Endpoint::HistoricalTrades | Endpoint::AggregateTrades) => 20,
+        (Product::Spot, Endpoint::Depth) => match limit {
             0..=100 => 5,
             101..=500 => 25,
             501..=1000 => 50,
             _ => 250,
         },
-        (MarketType::Perpetual, Endpoint::Depth) => match limit {
+        (Product::Usdm, Endpoint::Depth) => match limit {
             0..=50 => 2,
             51..=100 => 5,
             101..=500 => 10,
             _ => 20,
         },
-        (MarketType::Spot, Endpoint::Trades | Endpoint::HistoricalTrades) => 25,
-        (MarketType::Spot, Endpoint::AggregateTrades) => 4,
-        (MarketType::Perpetual, Endpoint::Trades) => 5,
+        (Product::Spot, Endpoint::Trades | Endpoint::HistoricalTrades) => 25,
+        (Product::Spot, Endpoint::AggregateTrades) => 4,
+        (Product::Usdm, Endpoint::Trades) => 5,
     }
 }
 
-fn instrument(
-    exchange: &Exchange,
-    market_type: MarketType,
-    parameters: &Parameters,
-) -> Result<usize, Refusal> {
+fn instrument(hub: &Hub, product: Product, parameters: &Parameters) -> Result<usize, Refusal> {
     let symbol = parameters.get("symbol").filter(|symbol| !symbol.is_empty()).ok_or_else(|| {
         bad_request(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
     })?;
-    exchange.catalogue.find(market_type, symbol).ok_or_else(invalid_symbol)
+    hub.catalogue.find(product.market(), symbol).ok_or_else(invalid_symbol)
 }
 
-fn depth_limit(market_type: MarketType, parameters: &Parameters) -> Result<usize, Refusal> {
+fn depth_limit(product: Product, parameters: &Parameters) -> Result<usize, Refusal> {
     let limit = number(parameters, "limit")?;
-    match market_type {
-        MarketType::Spot => Ok(usize::try_from(limit.unwrap_or(100)).unwrap_or(usize::MAX).min(5000)),
-        MarketType::Perpetual => {
+    match product {
+        Product::Spot => Ok(usize::try_from(limit.unwrap_or(100)).unwrap_or(usize::MAX).min(5000)),
+        Product::Usdm => {
             let limit = limit.unwrap_or(500);
             USDM_DEPTH_LIMITS
                 .into_iter()
@@ -257,7 +241,7 @@ fn trade_rows(trades: &[Trade]) -> String {
     Value::Array(rows).to_string()
 }
 
-fn aggregate_rows(market_type: MarketType, trades: &[AggregateTrade]) -> String {
+fn aggregate_rows(product: Product, trades: &[AggregateTrade]) -> String {
     let rows: Vec<Value> = trades
         .iter()
         .map(|trade| {
@@ -266,9 +250,9 @@ fn aggregate_rows(market_type: MarketType, trades: &[AggregateTrade]) -> String 
                 "l": trade.last_trade_id, "T": trade.time_ms, "m": trade.buyer_is_maker,
             });
             if let Some(row) = row.as_object_mut() {
-                match market_type {
-                    MarketType::Spot => row.insert("M".to_owned(), Value::Bool(true)),
-                    MarketType::Perpetual => row.insert("nq".to_owned(), json!(trade.quantity)),
+                match product {
+                    Product::Spot => row.insert("M".to_owned(), Value::Bool(true)),
+                    Product::Usdm => row.insert("nq".to_owned(), json!(trade.quantity)),
                 };
             }
             row

@@ -1,7 +1,8 @@
 //! Binance's stream names: `btcusdt@depth@100ms`. Lower-case symbol, which need not be ASCII.
 
-use crate::instrument::MarketType;
-use crate::streams::{Catalogue, Feed, Stream};
+use super::product::Product;
+use crate::catalogue::Catalogue;
+use crate::streams::{Feed, Stream};
 
 /// Which path of the simulator a connection came in by. One port serves both markets, so spot has the bare
 /// paths and USDⓈ-M its two routed ones.
@@ -16,10 +17,10 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    pub(crate) fn market_type(self) -> MarketType {
+    pub(crate) fn product(self) -> Product {
         match self {
-            Self::Spot => MarketType::Spot,
-            Self::UsdmPublic | Self::UsdmMarket => MarketType::Perpetual,
+            Self::Spot => Product::Spot,
+            Self::UsdmPublic | Self::UsdmMarket => Product::Usdm,
         }
     }
 
@@ -40,27 +41,32 @@ impl Route {
     }
 }
 
-/// The stream behind `name` on `route`. `None` is what the exchange acknowledges and then leaves silent: an
-/// unknown symbol or channel, or a stream of the other USDⓈ-M path.
-pub(crate) fn resolve(name: &str, route: Route, catalogue: &Catalogue) -> Option<Stream> {
+/// The streams behind `name` on `route`. None is what the exchange acknowledges and then leaves silent: an unknown
+/// symbol or channel, or a stream of the other USDⓈ-M path.
+pub(crate) fn resolve(name: &str, route: Route, catalogue: &Catalogue) -> Vec<Stream> {
+    one(name, route, catalogue).into_iter().collect()
+}
+
+fn one(name: &str, route: Route, catalogue: &Catalogue) -> Option<Stream> {
     let (symbol, channel) = name.split_once('@')?;
-    let feed = feed_of(channel, route.market_type())?;
+    let feed = feed_of(channel, route.product())?;
     // Names are lower case on the wire; an upper-case one is silent there, too.
     if symbol != symbol.to_lowercase() || !route.carries(feed) {
         return None;
     }
-    let instrument = catalogue.find(route.market_type(), &symbol.to_uppercase())?;
+    let instrument = catalogue.find(route.product().market(), &symbol.to_uppercase())?;
     Some(Stream { instrument, feed })
 }
 
 /// All depth speeds are one feed here: diffs leave as they happen, whatever the name says.
-pub(crate) fn feed_of(channel: &str, market_type: MarketType) -> Option<Feed> {
-    match (channel, market_type) {
+pub(crate) fn feed_of(channel: &str, product: Product) -> Option<Feed> {
+    match (channel, product) {
         ("trade", _) => Some(Feed::Trade),
         ("aggTrade", _) => Some(Feed::AggregateTrade),
         ("bookTicker", _) => Some(Feed::BookTicker),
-        ("depth" | "depth@100ms", _)
-        | ("depth@0ms" | "depth@250ms" | "depth@500ms", MarketType::Perpetual) => Some(Feed::Depth),
+        ("depth" | "depth@100ms", _) | ("depth@0ms" | "depth@250ms" | "depth@500ms", Product::Usdm) => {
+            Some(Feed::Depth)
+        }
         _ => None,
     }
 }
@@ -68,15 +74,16 @@ pub(crate) fn feed_of(channel: &str, market_type: MarketType) -> Option<Feed> {
 #[cfg(test)]
 mod tests {
     use super::{Route, resolve};
-    use crate::instrument::{MarketType, built_in};
-    use crate::streams::{Catalogue, Feed};
+    use crate::binance::listing::instruments;
+    use crate::binance::product::Product;
+    use crate::catalogue::Catalogue;
+    use crate::streams::Feed;
 
     #[test]
     fn names_resolve_only_where_the_exchange_routes_them() {
-        let mut instruments = built_in(MarketType::Spot, 2);
-        instruments.extend(built_in(MarketType::Perpetual, 4));
-        let catalogue = Catalogue::new(instruments);
-        let feed = |name, route| resolve(name, route, &catalogue).map(|stream| stream.feed);
+        let all = [Product::Spot, Product::Usdm].into_iter().flat_map(instruments);
+        let catalogue = Catalogue::new(all.map(|one| (one, true)).collect());
+        let feed = |name, route| resolve(name, route, &catalogue).first().map(|stream| stream.feed);
         assert_eq!(feed("btcusdt@depth@100ms", Route::Spot), Some(Feed::Depth));
         assert_eq!(feed("btcusdt@depth@0ms", Route::Spot), None);
         assert_eq!(feed("币安人生usdt@depth@0ms", Route::UsdmPublic), Some(Feed::Depth));

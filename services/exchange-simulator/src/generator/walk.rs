@@ -5,21 +5,18 @@ use std::sync::Arc;
 
 use super::book::{Book, Level};
 use super::shape::Dice;
-use crate::event::{AggregateTrade, Diff, Fill, Origin, PriceLevel, Snapshot, Touch, Trade};
+use super::statistics::{Statistics, Telling};
+use crate::event::{
+    AggregateTrade, Diff, Event, Fill, Mark, OpenInterest, Origin, PriceLevel, Snapshot, StillBook, Touch,
+    Trade,
+};
+use crate::exchange::Market;
 use crate::instrument::{Instrument, MarketType};
-use crate::units::decimal;
 
 /// Share of events that are fills; the others are diffs. Captures of busy symbols are near it.
 const FILL_PERCENT: u64 = 40;
 /// Share of USDⓈ-M fills followed by a zero-price placeholder.
 const PLACEHOLDER_PERCENT: u64 = 1;
-
-/// The next event of an instrument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
-    Fill(Fill),
-    Diff(Diff),
-}
 
 /// The state behind one instrument's streams.
 #[derive(Debug)]
@@ -32,6 +29,12 @@ pub(crate) struct Walk {
     last_trade_id: u64,
     last_aggregate_id: u64,
     last_time_ms: i64,
+    /// Updates since the start.
+    revision: u64,
+    /// The revision when somebody last asked whether the book stands still.
+    still_revision: u64,
+    resets_ids: bool,
+    statistics: Statistics,
 }
 
 impl Walk {
@@ -45,6 +48,10 @@ impl Walk {
             last_trade_id: 1_000_000_000 + dice.below(5_000_000_000),
             last_aggregate_id: 500_000_000 + dice.below(3_000_000_000),
             last_time_ms: 0,
+            revision: 0,
+            still_revision: 0,
+            resets_ids: false,
+            statistics: Statistics::new(&instrument, Dice::new(seed, stream.wrapping_add(1))),
             instrument,
             dice,
             book,
@@ -72,7 +79,7 @@ impl Walk {
             8 => 3,
             _ => 4,
         };
-        let price = decimal(self.instrument.price_units(ticks), self.instrument.price_decimals);
+        let price = self.instrument.price(ticks);
         let first_trade_id = self.last_trade_id + 1;
         let mut total_steps = 0;
         let mut trades = Vec::with_capacity(4);
@@ -83,7 +90,7 @@ impl Walk {
             trades.push(Trade {
                 id: self.last_trade_id,
                 price: price.clone(),
-                quantity: self.quantity(steps),
+                quantity: self.instrument.quantity(steps),
                 buyer_is_maker,
                 time_ms,
                 origin: Origin::Market,
@@ -95,7 +102,7 @@ impl Walk {
             first_trade_id,
             last_trade_id: self.last_trade_id,
             price,
-            quantity: self.quantity(total_steps),
+            quantity: self.instrument.quantity(total_steps),
             buyer_is_maker,
             time_ms,
         };
@@ -103,8 +110,7 @@ impl Walk {
     }
 
     fn placeholder(&mut self, time_ms: i64) -> Option<Trade> {
-        let due =
-            self.instrument.market_type == MarketType::Perpetual && self.dice.percent(PLACEHOLDER_PERCENT);
+        let due = self.instrument.market == Market::BinanceUsdm && self.dice.percent(PLACEHOLDER_PERCENT);
         due.then(|| {
             self.last_trade_id += 1;
             Trade {
@@ -118,22 +124,27 @@ impl Walk {
         })
     }
 
-    /// Spot ids are dense (`U` = previous `u` + 1); USDⓈ-M shares its counter with other symbols, so they
-    /// are sparse and chained by `pu`.
+    /// Binance spot's ids are dense (`U` = previous `u` + 1). The others share their counter with other instruments, so
+    /// ids are sparse and each update names the one before it.
     fn diff(&mut self, time_ms: i64) -> Diff {
         let changes = self.book.step(&mut self.dice);
         let levels = u64::try_from(changes.bids.len() + changes.asks.len()).unwrap_or(0);
         let previous_update_id = self.last_update_id;
-        let (skipped, spread) = match self.instrument.market_type {
-            MarketType::Spot => (0, levels.max(1) - 1 + self.dice.below(10)),
-            MarketType::Perpetual => (self.dice.below(500), levels * self.dice.below(100)),
+        let (skipped, spread) = match self.instrument.market {
+            Market::BinanceSpot => (0, levels.max(1) - 1 + self.dice.below(10)),
+            Market::BinanceUsdm | Market::OkxSpot | Market::OkxDerivatives | Market::Deribit => {
+                (self.dice.below(500), levels * self.dice.below(100))
+            }
         };
-        let first_update_id = previous_update_id + 1 + skipped;
+        let begins_anew = std::mem::take(&mut self.resets_ids);
+        let first_update_id = if begins_anew { skipped } else { previous_update_id + 1 + skipped };
+        self.revision += 1;
         self.last_update_id = first_update_id + spread;
         let touch = touch_of(&self.book);
         let touch_moved = touch != self.touch;
         self.touch = touch;
         Diff {
+            revision: self.revision,
             first_update_id,
             last_update_id: self.last_update_id,
             previous_update_id,
@@ -145,9 +156,68 @@ impl Walk {
         }
     }
 
-    /// The book as REST shows it: `limit` levels a side.
+    /// The next update begins the ids anew, as after a maintenance of OKX.
+    pub(crate) fn reset_ids(&mut self) {
+        self.resets_ids = true;
+    }
+
+    pub(crate) fn instrument(&self) -> Arc<Instrument> {
+        Arc::clone(&self.instrument)
+    }
+
+    /// What is to be told at `now_ms`; `None` where the instrument has nothing of the kind.
+    pub(crate) fn tell(&mut self, telling: Telling, now_ms: i64) -> Option<Event> {
+        let is_index = self.instrument.weight == 0;
+        let is_contract = !is_index && self.instrument.market_type != MarketType::Spot;
+        match telling {
+            Telling::Mark if is_contract => Some(Event::Mark(self.mark(now_ms))),
+            Telling::Funding if is_contract => self.last_mark(now_ms).map(Event::Funding),
+            Telling::OpenInterest if is_contract => Some(Event::OpenInterest(self.open_interest(now_ms))),
+            Telling::Liquidations if is_contract && self.instrument.market_type != MarketType::Options => {
+                let told = self.statistics.liquidations(&self.instrument, self.touch, now_ms);
+                (!told.is_empty()).then_some(Event::Liquidations(told))
+            }
+            Telling::VolatilityIndex if is_index => {
+                Some(Event::VolatilityIndex(self.statistics.volatility_index(now_ms)))
+            }
+            Telling::Still if !is_index => {
+                let stands_still = self.still_revision == self.revision;
+                self.still_revision = self.revision;
+                let book = StillBook { last_update_id: self.last_update_id, time_ms: now_ms };
+                stands_still.then_some(Event::Still(book))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn last_mark(&mut self, now_ms: i64) -> Option<Mark> {
+        if self.instrument.market_type == MarketType::Spot {
+            return None;
+        }
+        Some(self.statistics.mark.clone().unwrap_or_else(|| self.mark(now_ms)))
+    }
+
+    pub(crate) fn last_open_interest(&mut self, now_ms: i64) -> Option<OpenInterest> {
+        if self.instrument.market_type == MarketType::Spot {
+            return None;
+        }
+        Some(self.statistics.open_interest.clone().unwrap_or_else(|| self.open_interest(now_ms)))
+    }
+
+    fn mark(&mut self, now_ms: i64) -> Mark {
+        self.statistics.mark(&self.instrument, self.touch, now_ms)
+    }
+
+    fn open_interest(&mut self, now_ms: i64) -> OpenInterest {
+        let mark = self.statistics.mark.clone();
+        let mark = mark.unwrap_or_else(|| self.mark(now_ms));
+        self.statistics.open_interest(&self.instrument, &mark, now_ms)
+    }
+
+    /// The book as it stands: `limit` levels a side.
     pub(crate) fn snapshot(&self, limit: usize) -> Snapshot {
         Snapshot {
+            revision: self.revision,
             last_update_id: self.last_update_id,
             time_ms: self.last_time_ms,
             bids: self.book.bids(limit).into_iter().map(|level| self.level(level)).collect(),
@@ -155,12 +225,8 @@ impl Walk {
         }
     }
 
-    fn quantity(&self, steps: i64) -> compact_str::CompactString {
-        decimal(self.instrument.quantity_units(steps), self.instrument.quantity_decimals)
-    }
-
     fn level(&self, (ticks, steps): Level) -> PriceLevel {
-        (decimal(self.instrument.price_units(ticks), self.instrument.price_decimals), self.quantity(steps))
+        (self.instrument.price(ticks), self.instrument.quantity(steps))
     }
 }
 
@@ -172,17 +238,17 @@ fn touch_of(book: &Book) -> (Level, Level) {
 #[cfg(test)]
 mod tests {
     use super::{Event, Walk};
-    use crate::instrument::{MarketType, built_in};
+    use crate::exchange::Market;
     use std::sync::Arc;
 
-    fn walk(market_type: MarketType, seed: u64) -> Walk {
-        Walk::new(Arc::new(built_in(market_type, 1).remove(0)), seed, 7)
+    fn walk(market: Market, seed: u64) -> Walk {
+        Walk::new(Arc::new(market.instruments().remove(0)), seed, 7)
     }
 
     #[test]
     fn ids_are_chained_as_each_market_chains_them() {
-        for market_type in [MarketType::Spot, MarketType::Perpetual] {
-            let mut walk = walk(market_type, 42);
+        for market in [Market::BinanceSpot, Market::BinanceUsdm] {
+            let mut walk = walk(market, 42);
             let (mut update, mut trade, mut aggregate) =
                 (walk.last_update_id, walk.last_trade_id, walk.last_aggregate_id);
             let (mut sparse, mut placeholders) = (0, 0);
@@ -191,7 +257,7 @@ mod tests {
                     Event::Diff(diff) => {
                         assert_eq!(diff.previous_update_id, update);
                         assert!(diff.first_update_id <= diff.last_update_id);
-                        if market_type == MarketType::Spot {
+                        if market == Market::BinanceSpot {
                             assert_eq!(diff.first_update_id, update + 1);
                         }
                         sparse += u32::from(diff.first_update_id > update + 1);
@@ -213,17 +279,18 @@ mod tests {
                             placeholders += 1;
                         }
                     }
+                    other => panic!("not a step: {other:?}"),
                 }
             }
-            assert_eq!(sparse > 0, market_type == MarketType::Perpetual);
-            assert_eq!(placeholders > 0, market_type == MarketType::Perpetual);
+            assert_eq!(sparse > 0, market == Market::BinanceUsdm);
+            assert_eq!(placeholders > 0, market == Market::BinanceUsdm);
         }
     }
 
     #[test]
     fn a_seed_is_a_market_whatever_the_time() {
         let events = |seed, clock: fn(i64) -> i64| -> Vec<Event> {
-            let mut walk = walk(MarketType::Spot, seed);
+            let mut walk = walk(Market::BinanceSpot, seed);
             (0..2_000)
                 .map(|i| {
                     walk.step(clock(i));
@@ -237,7 +304,7 @@ mod tests {
 
     #[test]
     fn trades_print_at_the_touch() {
-        let mut walk = walk(MarketType::Perpetual, 3);
+        let mut walk = walk(Market::BinanceUsdm, 3);
         for _ in 0..10_000 {
             let touch = walk.snapshot(1);
             if let Event::Fill(fill) = walk.step(0) {

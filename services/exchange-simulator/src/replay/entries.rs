@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::capture::{CaptureError, Entry, Lines, Malformed};
 use super::{cryptofeed, frame, hbt};
+use crate::binance::product::Product;
 use crate::config::{CaptureFormat, ReplayConfig};
-use crate::instrument::MarketType;
 use crate::streams::Feed;
 
 /// What happens next in the capture.
@@ -29,7 +29,7 @@ pub(crate) type BookBeside = (i64, String, String);
 pub(crate) struct Entries {
     lines: Lines,
     format: CaptureFormat,
-    market_type: MarketType,
+    product: Product,
     /// Books from sibling files, by time, merged in at their place.
     beside: VecDeque<BookBeside>,
     /// What the files are about: of whom a book without a name is.
@@ -42,7 +42,7 @@ impl Entries {
         Self {
             lines: Lines::new(config.paths.clone()),
             format: config.format,
-            market_type: config.market_type,
+            product: config.product(),
             beside: beside.into(),
             last_instrument_id: None,
             waiting: None,
@@ -88,7 +88,7 @@ impl Entries {
                 Some((at_ns, Happening::Snapshot { instrument_id, body }))
             }
             Entry::Frame { at_ns, text } => {
-                frame::open(&text, self.market_type)?.map(|(instrument_id, captured)| {
+                frame::open(&text, self.product)?.map(|(instrument_id, captured)| {
                     self.last_instrument_id = Some(instrument_id.clone());
                     let data = captured.data.to_owned();
                     (at_ns, Happening::Frame { instrument_id, feed: captured.feed, data })

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::capture::Malformed;
+use crate::binance::product::Product;
 use crate::binance::stream_name::feed_of;
 use crate::event::{AggregateTrade, Origin, PriceLevel, Touch, Trade};
-use crate::instrument::MarketType;
-use crate::record::Record;
+use crate::record::{BestBidAskRecord, OrderBookRecord, Record};
 use crate::streams::Feed;
 
 #[derive(Deserialize)]
@@ -33,10 +33,10 @@ pub(crate) struct Captured<'a> {
 ///
 /// # Errors
 /// When it is not an envelope.
-pub(crate) fn open(text: &str, market_type: MarketType) -> Result<Option<(String, Captured<'_>)>, Malformed> {
+pub(crate) fn open(text: &str, product: Product) -> Result<Option<(String, Captured<'_>)>, Malformed> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|_| Malformed)?;
     let (symbol, channel) = envelope.stream.split_once('@').ok_or(Malformed)?;
-    Ok(feed_of(channel, market_type)
+    Ok(feed_of(channel, product)
         .map(|feed| (symbol.to_uppercase(), Captured { feed, data: envelope.data.get() })))
 }
 
@@ -59,17 +59,23 @@ pub(crate) fn read(captured: Captured<'_>) -> Result<Told, Malformed> {
             from_json(captured.data).map(|wire: WireAggregate| Told::Aggregate(wire.into()))
         }
         Feed::Depth => from_json(captured.data).map(|wire: WireDiff| {
-            Told::Book(Record::OrderBook {
-                first_update_id: wire.first,
+            Told::Book(Record::OrderBook(OrderBookRecord {
+                snapshot: false,
+                first_update_id: Some(wire.first),
+                previous_update_id: None,
                 last_update_id: wire.last,
                 touch: None,
-            })
+                ts_event_us: None,
+            }))
         }),
         Feed::BookTicker => from_json(captured.data).map(|wire: WireTicker| {
             let best_bid: PriceLevel = (wire.bid_price, wire.bid_quantity);
             let best_ask: PriceLevel = (wire.ask_price, wire.ask_quantity);
-            Told::Book(Record::BestBidAsk { update_id: wire.update_id, touch: Touch { best_bid, best_ask } })
+            let touch = Touch { best_bid, best_ask };
+            Told::Book(Record::BestBidAsk(BestBidAskRecord { update_id: wire.update_id, touch }))
         }),
+        // `feed_of` knows the names of no other.
+        _ => Err(Malformed),
     }
 }
 

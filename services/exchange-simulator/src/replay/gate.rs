@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{Notify, watch};
 
-use crate::instrument::MarketType;
+use crate::binance::product::Product;
 
 /// Why there is no book to answer with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum GateError {
 /// The books of one capture, by instrument.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    market_type: MarketType,
+    product: Product,
     exchange_info: Option<String>,
     books: HashMap<usize, Book>,
     fetched: Notify,
@@ -38,12 +38,12 @@ struct Book {
 impl Gate {
     /// `with_books` are the instruments whose book the capture holds.
     pub(crate) fn new(
-        market_type: MarketType,
+        product: Product,
         exchange_info: Option<String>,
         with_books: impl IntoIterator<Item = usize>,
     ) -> Self {
         Self {
-            market_type,
+            product,
             exchange_info,
             books: with_books.into_iter().map(|index| (index, Book::default())).collect(),
             fetched: Notify::new(),
@@ -54,9 +54,9 @@ impl Gate {
         }
     }
 
-    /// The captured exchangeInfo of `market_type`.
-    pub(crate) fn exchange_info(&self, market_type: MarketType) -> Option<&str> {
-        self.exchange_info.as_deref().filter(|_| market_type == self.market_type)
+    /// The captured exchangeInfo of `product`.
+    pub(crate) fn exchange_info(&self, product: Product) -> Option<&str> {
+        self.exchange_info.as_deref().filter(|_| product == self.product)
     }
 
     /// REST: the captured book, when its place is reached.

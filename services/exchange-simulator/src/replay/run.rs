@@ -11,8 +11,8 @@ use super::frame::{self, Captured, Told};
 use super::gate::Gate;
 use super::scan::{Replay, ReplayError};
 use crate::config::Speed;
-use crate::exchange::Exchange;
-use crate::record::Record;
+use crate::hub::Hub;
+use crate::record::{Frame, Record};
 use crate::streams::{Feed, Stream};
 
 /// Diffs of one moment's unfetched books that may wait aside: about 100 MB. At it the whole replay waits.
@@ -26,12 +26,12 @@ const MALFORMED_LOGGED_MAX: u64 = 5;
 ///
 /// # Errors
 /// When a file cannot be read any further.
-pub(crate) async fn run(exchange: &Exchange, gate: &Gate, replay: Replay) -> Result<(), ReplayError> {
-    wait_for_subscribers(exchange, gate, &replay).await;
+pub(crate) async fn run(hub: &Hub, gate: &Gate, replay: Replay) -> Result<(), ReplayError> {
+    wait_for_subscribers(hub, gate, &replay).await;
     gate.set_started();
     tracing::info!(speed = %replay.config.speed, "replay starts");
-    let mut serving = Serving { exchange, gate, held: VecDeque::new(), pace: Pace::new(replay.config.speed) };
-    let mut paused = exchange.paused.subscribe();
+    let mut serving = Serving { hub, gate, held: VecDeque::new(), pace: Pace::new(replay.config.speed) };
+    let mut paused = hub.paused.subscribe();
     let mut entries = Entries::new(&replay.config, replay.beside.clone());
     let mut happenings = 0_u64;
     while let Some((at_ns, happening)) = entries.next()? {
@@ -56,12 +56,12 @@ pub(crate) async fn run(exchange: &Exchange, gate: &Gate, replay: Replay) -> Res
 }
 
 /// Waits until every required stream has a taker, or `start_wait` after the first one has, or a control request.
-async fn wait_for_subscribers(exchange: &Exchange, gate: &Gate, replay: &Replay) {
+async fn wait_for_subscribers(hub: &Hub, gate: &Gate, replay: &Replay) {
     let required = replay.required();
-    let taken = |streams: &Vec<Stream>| streams.iter().any(|&one| exchange.subscriptions.of(one).is_some());
+    let taken = |streams: &Vec<Stream>| streams.iter().any(|&one| hub.subscriptions.of(one).is_some());
     let all_taken = async {
         while !required.iter().all(taken) {
-            exchange.subscriptions.added().await;
+            hub.subscriptions.added().await;
         }
     };
     let first_taken_long_ago = async {
@@ -79,7 +79,7 @@ async fn wait_for_subscribers(exchange: &Exchange, gate: &Gate, replay: &Replay)
 }
 
 struct Serving<'a> {
-    exchange: &'a Exchange,
+    hub: &'a Hub,
     gate: &'a Gate,
     /// Diffs behind a book that nobody fetched yet, in recorded order.
     held: VecDeque<(usize, String)>,
@@ -125,7 +125,7 @@ impl Serving<'_> {
         let Some(instrument) = self.find(instrument_id) else { return };
         let stream = Stream { instrument, feed };
         let is_held = feed == Feed::Depth
-            && self.exchange.subscriptions.of(stream).is_some()
+            && self.hub.subscriptions.of(stream).is_some()
             && (self.gate.holds(instrument) || self.held.iter().any(|(held, _)| *held == instrument));
         if is_held {
             self.release_down_to(HELD_MAX - 1).await;
@@ -139,10 +139,10 @@ impl Serving<'_> {
         let Ok(told) = frame::read(Captured { feed: stream.feed, data: &data }) else {
             // Sent all the same: a client must cope with what the exchange sent.
             self.gate.count_malformed();
-            self.exchange.publish(stream, || (data, Record::Unrecorded)).await;
+            self.hub.publish(stream, || Frame::unrecorded(data)).await;
             return;
         };
-        let history = &self.exchange.history;
+        let history = &self.hub.history;
         let record = match told {
             Told::Trade(trade) => {
                 let record = Record::from(&trade);
@@ -157,10 +157,10 @@ impl Serving<'_> {
             Told::Book(record) => record,
         };
         let unsent = (stream.feed == Feed::BookTicker).then(|| record.clone());
-        let has_taker = self.exchange.publish(stream, || (data, record)).await;
+        let has_taker = self.hub.publish(stream, || Frame::new(data, stream.instrument, record)).await;
         // Best prices are the yardstick for whoever checks a book built from the diffs, subscribed or not.
         if let Some(record) = unsent.filter(|_| !has_taker) {
-            self.exchange.ledger.note_unsent(stream.instrument, &record);
+            self.hub.ledger.note_unsent(stream.instrument, &record);
         }
     }
 
@@ -184,7 +184,7 @@ impl Serving<'_> {
     /// A book nobody fetched and whose diffs nobody takes any more holds nothing up.
     fn is_still_held(&self, instrument: usize) -> bool {
         let stream = Stream { instrument, feed: Feed::Depth };
-        self.gate.holds(instrument) && self.exchange.subscriptions.of(stream).is_some()
+        self.gate.holds(instrument) && self.hub.subscriptions.of(stream).is_some()
     }
 
     /// Waits until no more than `count` diffs are held.
@@ -203,7 +203,7 @@ impl Serving<'_> {
     }
 
     fn find(&self, instrument_id: &str) -> Option<usize> {
-        let all = self.exchange.catalogue.all();
+        let all = self.hub.catalogue.all();
         all.iter().position(|instrument| instrument.instrument_id == instrument_id)
     }
 }

@@ -10,8 +10,9 @@ use super::capture::{CaptureError, Entry, Lines};
 use super::entries::{BookBeside, Entries, Happening, parse};
 use super::frame::{self, Captured, Told};
 use super::gate::Gate;
+use crate::binance::listing::{pair, split_by_known_quote};
 use crate::config::{CaptureFormat, ReplayConfig};
-use crate::instrument::{Instrument, split_by_known_quote};
+use crate::instrument::Instrument;
 use crate::replay::cryptofeed;
 use crate::streams::{Feed, Stream};
 
@@ -88,7 +89,7 @@ impl Replay {
             beside,
             instruments,
             feeds: seen.into_values().map(|seen| seen.feeds).collect(),
-            gate: Arc::new(Gate::new(config.market_type, exchange_info, with_books)),
+            gate: Arc::new(Gate::new(config.product(), exchange_info, with_books)),
         })
     }
 
@@ -185,17 +186,9 @@ fn instrument(
     });
     let (price, quantity) = seen.example.clone().unwrap_or_default();
     Instrument {
-        market_type: config.market_type,
         instrument_id: instrument_id.to_owned(),
-        base,
         quote,
-        tick_units: 1,
-        price_decimals: decimals_of(&price),
-        step_units: 1,
-        quantity_decimals: decimals_of(&quantity),
-        start_ticks: 0,
-        usual_steps: 0,
-        weight: 0,
+        ..pair(config.product(), &(&base, (1, decimals_of(&price)), (1, decimals_of(&quantity)), 0, 0, 0))
     }
 }
 

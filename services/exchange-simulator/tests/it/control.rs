@@ -195,7 +195,7 @@ async fn a_rate_limit_and_faults_that_are_none() {
         (json!({ "fault": "refuse", "for_ms": 1, "why": "x" }), "why"),
         (json!({ "fault": "refuse" }), "for_ms"),
         (json!({ "fault": "stall", "instrument_id": "NOPE", "for_ms": 1 }), "NOPE"),
-        (json!({ "fault": "disconnect", "market_type": "futures" }), "futures"),
+        (json!({ "fault": "disconnect", "market_type": "margin" }), "margin"),
     ] {
         let (status, answer) = simulator.post("/control/fault", &fault).await;
         assert_eq!(status, 400, "{fault}");

@@ -21,7 +21,7 @@ async fn errors_are_the_exchanges_own() {
     assert!(book["E"].is_u64() && book["bids"][0][0].as_str().unwrap().split_once('.').unwrap().1.len() == 2);
     let info = simulator.json("/fapi/v1/exchangeInfo").await;
     let symbols = info["symbols"].as_array().unwrap();
-    assert_eq!(symbols.iter().filter(|symbol| symbol["status"] == "TRADING").count(), 4);
+    assert_eq!(symbols.iter().filter(|symbol| symbol["status"] == "TRADING").count(), 5);
     assert!(symbols.iter().any(|symbol| symbol["status"] == "SETTLING"));
     assert!(simulator.json("/api/v3/time").await["serverTime"].is_u64());
     assert_eq!(simulator.json("/fapi/v1/ping").await, json!({}));
