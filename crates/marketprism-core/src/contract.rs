@@ -1,10 +1,13 @@
 //! What one contract is worth, and what a number of contracts is in base units. Where it trades is
 //! [`crate::Instrument`]; how an exchange writes quantities is its session's business.
 
+use serde::{Deserialize, Serialize};
+
 use crate::decimal::Decimal;
 
 /// What a contract's size is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ContractUnit {
     /// Base units: a linear contract, such as 0.01 BTC (OKX `BTC-USDT-SWAP`).
     Base,
@@ -13,7 +16,7 @@ pub enum ContractUnit {
 }
 
 /// The size of one contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Contract {
     /// How much one contract is, above zero.
     pub size: Decimal,

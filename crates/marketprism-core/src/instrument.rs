@@ -1,5 +1,7 @@
 //! An instrument: what one exchange trades under one id, and the canonical name we give it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::contract::Contract;
 use crate::data_type::MarketType;
 
@@ -21,7 +23,7 @@ pub struct InstrumentError {
 }
 
 /// One instrument of one exchange.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instrument {
     /// Lower-case token, such as `binance`.
     pub exchange: String,

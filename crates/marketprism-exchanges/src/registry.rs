@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::binance;
 use crate::session::{Rejected, Session};
 
-/// One connection's share of the work.
-#[derive(Debug, Clone)]
+/// One connection's share of the work. Serialised, it begins a recording.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionConfig {
     /// The instruments of this connection.
     pub instruments: Vec<Instrument>,
@@ -21,7 +22,7 @@ pub struct SessionConfig {
 }
 
 /// Options of a session that users set, the same for every exchange.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionOptions {
     /// Which of the exchange's trade streams: `trade` or `aggTrade` on Binance; `None` takes its default.
     pub trade_stream: Option<String>,
@@ -42,7 +43,8 @@ pub struct SessionOptions {
 }
 
 /// How order books are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BookMode {
     /// A local book, kept by the exchange's updates and verified by its sequence.
     #[default]
@@ -52,7 +54,7 @@ pub enum BookMode {
 }
 
 /// The last thing published of one stream before this process started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed {
     /// The exchange's own name of the instrument.
     pub instrument_id: String,
@@ -86,6 +88,15 @@ pub struct ConnectLimit {
     pub per: Duration,
     /// Connections open at once.
     pub open_max: Option<usize>,
+}
+
+/// How fast streams are subscribed on one connection, after the exchange's limits on client messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscribeRate {
+    /// So many streams in one request …
+    pub streams: usize,
+    /// … and one request in this time.
+    pub per: Duration,
 }
 
 /// A request whose answer lists instruments.
@@ -126,6 +137,10 @@ pub struct Integration {
     pub silence_max: Duration,
     /// Most streams on one connection.
     pub streams_per_connection_max: usize,
+    /// Most order books among them, where the exchange advises fewer.
+    pub books_per_connection_max: Option<usize>,
+    /// How fast sessions subscribe; plans tell from it how long a start takes.
+    pub subscribe_rate: SubscribeRate,
     /// Data types this integration can give.
     pub data_types: &'static [DataType],
     /// Whether it gives this data type of this instrument.
