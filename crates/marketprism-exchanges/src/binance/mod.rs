@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::registry::SubscribeRate;
+
 mod chain;
 mod depth;
 mod feed;
@@ -28,3 +30,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// The limit most requests count against.
 const WEIGHT: &str = "weight";
+
+/// What [`subscriptions`] keeps to.
+const SUBSCRIBE_RATE: SubscribeRate = SubscribeRate {
+    streams: subscriptions::STREAMS_PER_FRAME_MAX,
+    per: Duration::from_micros(subscriptions::FRAME_MICROS_MIN.unsigned_abs()),
+};

@@ -31,6 +31,8 @@ pub(crate) const INTEGRATION: Integration = Integration {
     connection_life_max: Some(Duration::from_secs(24 * 3600)),
     silence_max: super::SILENCE_MAX,
     streams_per_connection_max: 1024,
+    books_per_connection_max: None,
+    subscribe_rate: super::SUBSCRIBE_RATE,
     data_types: &[DataType::Trade, DataType::OrderBook],
     offers: |_, _| true,
     // One path carries every stream.

@@ -10,9 +10,9 @@ use crate::context::SECOND;
 use crate::session::{Effects, Link, Lost, Note, Rejected};
 
 /// Streams in one SUBSCRIBE; the exchange takes 1024 a connection, and a frame stays below 8 KiB.
-const STREAMS_PER_FRAME_MAX: usize = 200;
+pub(super) const STREAMS_PER_FRAME_MAX: usize = 200;
 /// Three frames a second. Spot closes a connection that sends more than five, pongs included.
-const FRAME_MICROS_MIN: i64 = SECOND / 3 + 1;
+pub(super) const FRAME_MICROS_MIN: i64 = SECOND / 3 + 1;
 /// An acknowledgement takes a round trip; without one for this long the frame is sent again.
 const ACK_MICROS_MAX: i64 = 10 * SECOND;
 /// Attempts at one batch before the connection is replaced.
