@@ -1,13 +1,13 @@
 //! Fills holes in one instrument's trade numbers from REST, then declares each as one gap with what was recovered. How
 //! the exchange is asked is its session's business.
 //!
-//! Live trades do not wait for it.
+//! Live trades do not wait for it. A hole is first left to the other sockets: one may be a little behind and bring it.
 
 use std::collections::VecDeque;
 
 use marketprism_core::{DataType, GapReason, Source, Timestamp};
 
-use crate::context::{Context, Missing};
+use crate::context::{Context, Missing, SECOND};
 use crate::requests::Ask;
 use crate::session::{FetchFailed, Note};
 use crate::trade_line::{self, Print};
@@ -15,6 +15,8 @@ use crate::trade_line::{self, Print};
 /// A larger hole is not fetched: ten full answers already take a good part of a minute's weight, and behind an
 /// outage of hours the symbol would never catch up.
 const HOLE_IDS_MAX: u64 = 10_000;
+/// A hole waits this long before REST is asked; two sockets are rarely further apart.
+const PATIENCE_MICROS: i64 = SECOND;
 /// Holes of one symbol waiting at most; a line that tears more often than it can be mended declares the rest.
 const HOLES_MAX: usize = 16;
 /// Failures in a row after which a hole is given up; with their backoff, about half a minute.
@@ -34,6 +36,8 @@ pub(crate) struct Hole {
     to: u64,
     times: (Timestamp, Timestamp),
     reason: GapReason,
+    /// When REST may be asked.
+    due: Timestamp,
     /// What is still missing, inclusive; shrinks from the end the exchange answers from.
     missing: (u64, u64),
     recovered: u64,
@@ -51,7 +55,8 @@ pub(crate) enum End {
 
 impl Hole {
     pub(crate) const fn new(from: u64, to: u64, times: (Timestamp, Timestamp), reason: GapReason) -> Self {
-        Self { from, to, times, reason, missing: (from, to), recovered: 0, placeholders: 0 }
+        let due = times.1;
+        Self { from, to, times, reason, due, missing: (from, to), recovered: 0, placeholders: 0 }
     }
 
     const fn ids(&self) -> u64 {
@@ -74,14 +79,46 @@ impl Hole {
 
 impl Backfill {
     /// Takes a hole on, or declares it at once where that cannot be done.
-    pub(crate) fn add(&mut self, hole: Hole, context: &mut Context<'_>) {
+    pub(crate) fn add(&mut self, mut hole: Hole, context: &mut Context<'_>) {
         if hole.ids() > HOLE_IDS_MAX {
             hole.declare(hole.reason, Some("too many to fetch"), context);
         } else if self.holes.len() >= HOLES_MAX {
             hole.declare(GapReason::BackfillFailed, Some("too many holes are waiting"), context);
         } else {
+            hole.due = context.now.saturating_add_micros(PATIENCE_MICROS);
+            self.ask.want(hole.due);
             self.holes.push_back(hole);
-            self.ask.want(context.now);
+        }
+    }
+
+    /// The hole that this print begins and REST was not asked about, so that another socket may fill it.
+    fn begun_by(&self, print: &Print<'_>) -> Option<usize> {
+        let is_asked = self.ask.is_open();
+        let begins = |(at, hole): (usize, &Hole)| {
+            hole.missing == (hole.from, hole.to)
+                && (print.first_sequence..=print.sequence).contains(&hole.from)
+                && !(at == 0 && is_asked)
+        };
+        self.holes.iter().enumerate().position(begins)
+    }
+
+    /// Whether a print that came late is missing still.
+    pub(crate) fn lacks(&self, print: &Print<'_>) -> bool {
+        self.begun_by(print).is_some()
+    }
+
+    /// The print was published: its hole is that much smaller, and was never there once it is empty.
+    pub(crate) fn filled(&mut self, print: &Print<'_>) {
+        let Some(at) = self.begun_by(print) else { return };
+        let Some(hole) = self.holes.get_mut(at) else { return };
+        hole.from = print.sequence.saturating_add(1);
+        hole.missing.0 = hole.from;
+        hole.times.0 = print.event;
+        if hole.from > hole.to {
+            self.holes.remove(at);
+            if at == 0 {
+                self.next();
+            }
         }
     }
 
@@ -150,14 +187,19 @@ impl Backfill {
 
     /// Declares the first hole and goes on with the next.
     fn finish(&mut self, why: Option<&str>, context: &mut Context<'_>) {
-        self.ask.succeeded();
         if let Some(hole) = self.holes.pop_front() {
             let is_complete = hole.recovered + hole.placeholders == hole.ids();
             let reason = if is_complete { hole.reason } else { GapReason::BackfillFailed };
             hole.declare(reason, why, context);
         }
-        if !self.holes.is_empty() {
-            self.ask.want(context.now);
+        self.next();
+    }
+
+    /// Turns to what is now the first hole.
+    fn next(&mut self) {
+        self.ask.succeeded();
+        if let Some(hole) = self.holes.front() {
+            self.ask.want(hole.due);
         }
     }
 

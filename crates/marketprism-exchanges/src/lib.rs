@@ -9,11 +9,14 @@ pub mod book;
 mod context;
 mod decode;
 mod liveness;
+mod phase;
 mod poll;
+mod polled;
 mod publication;
 pub mod registry;
 mod requests;
 pub mod session;
+mod snapshot_book;
 mod trade_line;
 
 pub use session::{

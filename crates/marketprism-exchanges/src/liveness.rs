@@ -4,10 +4,10 @@
 //! stream that was never heard (it does not exist, or is not served on this path: both are acknowledged like any
 //! other) is missed after half a minute, then twice as long each time.
 
-use marketprism_core::Timestamp;
+use marketprism_core::{DataType, Instrument, Timestamp};
 
 use crate::context::SECOND;
-use crate::session::StreamState;
+use crate::session::{StreamState, StreamStatus};
 
 /// Silence after subscribing before a stream that was never heard is asked for again; then twice as long each time.
 const PATIENCE_MICROS_MIN: i64 = 30 * SECOND;
@@ -75,16 +75,22 @@ impl Liveness {
         self.is_asked_again = false;
     }
 
-    pub(crate) const fn last_received(&self) -> Option<Timestamp> {
-        self.received
-    }
-
-    pub(crate) const fn last_event(&self) -> Option<Timestamp> {
-        self.event
-    }
-
-    pub(crate) const fn events(&self) -> u64 {
-        self.events
+    /// The stream as the collector shows it.
+    pub(crate) fn status(
+        &self,
+        instrument: &Instrument,
+        data_type: DataType,
+        now: Timestamp,
+    ) -> StreamStatus {
+        StreamStatus {
+            market_type: instrument.market_type,
+            symbol: instrument.symbol.clone(),
+            data_type,
+            state: self.state(now),
+            last_received: self.received,
+            last_event: self.event,
+            events: self.events,
+        }
     }
 
     /// Whether anything came since it was asked for.

@@ -6,13 +6,13 @@
 //! received is counted in exactly one message, or lies in a declared gap.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use marketprism_core::message::{Level, OrderBook};
 use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
 
 use crate::book::Book;
 use crate::context::{Context, Missing};
+use crate::phase;
 use crate::registry::SessionOptions;
 use crate::session::Pressure;
 
@@ -20,7 +20,7 @@ use crate::session::Pressure;
 /// an update still on its way would come.
 const GRACE_MICROS: i64 = 200_000;
 /// Under pressure books are published at every so many turns …
-const SLOW_TURNS: i64 = 4;
+pub(crate) const SLOW_TURNS: i64 = 4;
 /// … and no more often than this, where they are published at every update otherwise.
 const SLOW_INTERVAL_MICROS: i64 = 1_000_000;
 
@@ -53,11 +53,11 @@ pub(crate) struct Publication {
 
 impl Publication {
     pub(crate) fn new(options: &SessionOptions, instrument_id: &str) -> Self {
-        let interval_micros = micros(options.book_publish_interval);
+        let interval_micros = phase::micros(options.book_publish_interval);
         Self {
             depth: options.book_depth,
             interval_micros,
-            phase_micros: spread(instrument_id).checked_rem(interval_micros).unwrap_or_default(),
+            phase_micros: phase::of(instrument_id, interval_micros),
             pressure: Pressure::None,
             unpublished: 0,
             unpublished_from: None,
@@ -184,16 +184,4 @@ impl Publication {
     fn turn(&self, event: Timestamp) -> i64 {
         (event.as_micros() - self.phase_micros).div_euclid(self.interval().max(1))
     }
-}
-
-/// The same number for the same name in every process (FNV-1a), so that two collectors take the same turns.
-fn spread(name: &str) -> i64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let hash = name.bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    i64::try_from(hash >> 1).unwrap_or_default()
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

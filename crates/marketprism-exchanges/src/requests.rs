@@ -83,11 +83,15 @@ enum AskState {
 }
 
 impl Ask {
-    /// Asks, unless that is under way.
-    pub(crate) fn want(&mut self, now: Timestamp) {
+    /// Asks from this time on, unless that is under way.
+    pub(crate) fn want(&mut self, from: Timestamp) {
         if self.state == AskState::Idle {
-            self.state = AskState::Wanted(now);
+            self.state = AskState::Wanted(from);
         }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == AskState::Open
     }
 
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {

@@ -1,4 +1,5 @@
 //! One instrument's trades: continuous by their consecutive numbers, each published once, holes handed to the backfill.
+//! Sockets may be ahead of each other: what the one behind brings of a hole fills it.
 //!
 //! A print may stand for several numbers (OKX merges the matches of one taker order, Binance's aggregates count their own
 //! ids); a placeholder uses up a number, so it is seen and dropped.
@@ -73,6 +74,11 @@ impl TradeLine {
         if let Some((last, latest)) = self.last
             && print.sequence <= last
         {
+            if print.event <= latest && self.backfill.lacks(print) {
+                self.emit_live(print, context)?;
+                self.backfill.filled(print);
+                return Ok(());
+            }
             if print.event <= latest {
                 context.out.note(Note::Duplicate { data_type: DataType::Trade });
                 return Ok(());
@@ -90,15 +96,8 @@ impl TradeLine {
             );
             self.last = None;
         }
-        if print.is_placeholder {
-            context.out.note(Note::Ignored { what: "trade_placeholder" });
-        } else {
-            // Before anything is remembered: a refused trade is a hole, and is fetched.
-            if let Err(rejected) = emit(print, Source::Ws, context) {
-                self.undecodable();
-                return Err(rejected);
-            }
-        }
+        // Before anything is remembered: a refused trade is a hole, and is fetched.
+        self.emit_live(print, context)?;
         if let Some((last, latest)) = self.last
             && print.first_sequence > last.saturating_add(1)
         {
@@ -110,6 +109,14 @@ impl TradeLine {
         self.last = Some((print.sequence, latest));
         self.hole_reason = GapReason::Sequence;
         Ok(())
+    }
+
+    fn emit_live(&mut self, print: &Print<'_>, context: &mut Context<'_>) -> Result<(), Rejected> {
+        if print.is_placeholder {
+            context.out.note(Note::Ignored { what: "trade_placeholder" });
+            return Ok(());
+        }
+        emit(print, Source::Ws, context).inspect_err(|_| self.undecodable())
     }
 }
 

@@ -13,7 +13,6 @@ use super::subscriptions::Subscriptions;
 use crate::backfill::End;
 use crate::context::{Context, SECOND};
 use crate::decode::Levels;
-use crate::liveness::Liveness;
 use crate::registry::{SessionConfig, SessionOptions};
 use crate::requests::Requests;
 use crate::session::{
@@ -370,28 +369,17 @@ impl Session for BinanceSession {
     }
 
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
-        let status = |feed: &Feed, data_type, liveness: &Liveness, state| StreamStatus {
-            market_type: feed.instrument.market_type,
-            symbol: feed.instrument.symbol.clone(),
-            data_type,
-            state,
-            last_received: liveness.last_received(),
-            last_event: liveness.last_event(),
-            events: liveness.events(),
-        };
         let mut all = Vec::with_capacity(self.feeds.len() * 2);
         for feed in &self.feeds {
             if feed.trades.is_some() {
-                let liveness = &feed.trade_liveness;
-                all.push(status(feed, DataType::Trade, liveness, liveness.state(now)));
+                all.push(feed.trade_liveness.status(&feed.instrument, DataType::Trade, now));
             }
             if let Some(book) = &feed.book {
-                let liveness = &feed.book_liveness;
-                let state = match liveness.state(now) {
-                    StreamState::Live if !book.is_live() => StreamState::Syncing,
-                    state => state,
-                };
-                all.push(status(feed, DataType::OrderBook, liveness, state));
+                let mut status = feed.book_liveness.status(&feed.instrument, DataType::OrderBook, now);
+                if status.state == StreamState::Live && !book.is_live() {
+                    status.state = StreamState::Syncing;
+                }
+                all.push(status);
             }
         }
         all

@@ -149,9 +149,13 @@ impl Driver {
         std::mem::take(&mut self.recorded.requests)
     }
 
-    /// The one request that is open after a tick.
+    /// The one request that is made within the next ticks.
     pub fn request(&mut self) -> Request {
-        self.tick();
+        for _ in 0..15 {
+            if self.recorded.requests.is_empty() {
+                self.pass(100);
+            }
+        }
         let mut requests = self.take_requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
         requests.remove(0)

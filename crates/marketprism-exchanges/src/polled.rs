@@ -1,0 +1,273 @@
+//! The session of what is only polled by REST: ratios, open interest, books in `snapshot` mode. It never has a socket, so it
+//! lives when none can be opened. What is asked for and how answers are read is the exchange's ([`Polled`]); when, and
+//! what of an answer is news, is here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
+
+use crate::context::Context;
+use crate::decode::Levels;
+use crate::liveness::Liveness;
+use crate::poll::Poll;
+use crate::publication::SLOW_TURNS;
+use crate::registry::{Integration, SessionConfig, SessionOptions};
+use crate::requests::Requests;
+use crate::session::{
+    Effects, FetchFailed, Frame, Link, Note, Pressure, Rejected, Request, RequestId, Session, StreamState,
+    StreamStatus,
+};
+use crate::snapshot_book::{self, Snapshot};
+
+/// Books are polled no more often than this, however often they are to be published: each costs weight.
+const BOOK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// How one data type is polled: each exchange has a list of them.
+#[derive(Debug)]
+pub(crate) struct Polled {
+    pub(crate) data_type: DataType,
+    /// What to ask for.
+    pub(crate) call: fn(&Instrument, &SessionOptions) -> Call,
+    /// Reads an answer and publishes what is news in it.
+    pub(crate) read: fn(&[u8], &mut Reading<'_>, &mut Context<'_>) -> Result<(), Rejected>,
+}
+
+/// A request without its id.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) path: String,
+    pub(crate) weight: u32,
+    pub(crate) limit: &'static str,
+}
+
+/// What reading an answer needs besides its body.
+#[derive(Debug)]
+pub(crate) struct Reading<'r> {
+    pub(crate) options: &'r SessionOptions,
+    /// A buffer for a book.
+    pub(crate) levels: &'r mut Levels,
+    poll: &'r mut Poll,
+    liveness: &'r mut Liveness,
+    published_book: &'r mut Option<u64>,
+}
+
+impl Reading<'_> {
+    /// The values that were not published yet, by time.
+    pub(crate) fn news<T>(
+        &mut self,
+        values: Vec<T>,
+        time: impl Fn(&T) -> Timestamp,
+        now: Timestamp,
+    ) -> Vec<T> {
+        self.liveness.received(now, values.iter().map(&time).max());
+        self.poll.news(values, time)
+    }
+
+    /// Publishes the book in `levels`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn book(
+        &mut self,
+        last_update_id: u64,
+        event: Option<Timestamp>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejected> {
+        self.liveness.received(context.now, event);
+        let snapshot = Snapshot { levels: self.levels, last_update_id, event };
+        snapshot_book::publish(snapshot, self.options.book_depth, self.published_book, context)
+    }
+}
+
+/// One data type of one instrument.
+#[derive(Debug)]
+struct Item {
+    polled: &'static Polled,
+    poll: Poll,
+    liveness: Liveness,
+    published_book: Option<u64>,
+}
+
+/// A session without a socket.
+#[derive(Debug)]
+pub(crate) struct PolledSession {
+    polled: &'static [Polled],
+    offers: fn(&Instrument, DataType) -> bool,
+    config: SessionConfig,
+    /// By instrument id.
+    feeds: BTreeMap<String, (Instrument, Vec<Item>)>,
+    requests: Requests<(String, DataType)>,
+    pressure: Pressure,
+    levels: Levels,
+}
+
+impl PolledSession {
+    /// Polls those of the wanted data types that are in the exchange's list.
+    pub(crate) fn new(integration: &Integration, polled: &'static [Polled], config: SessionConfig) -> Self {
+        let mut session = Self {
+            polled,
+            offers: integration.offers,
+            config,
+            feeds: BTreeMap::new(),
+            requests: Requests::default(),
+            pressure: Pressure::None,
+            levels: Levels::default(),
+        };
+        session.take(session.config.instruments.clone());
+        session
+    }
+
+    /// Keeps what is known of instruments that stay.
+    fn take(&mut self, instruments: Vec<Instrument>) {
+        let mut before = std::mem::take(&mut self.feeds);
+        for instrument in instruments {
+            let items = match before.remove(&instrument.instrument_id) {
+                Some((_, items)) => items,
+                None => self.items(&instrument),
+            };
+            self.feeds.insert(instrument.instrument_id.clone(), (instrument, items));
+        }
+        self.requests.forget(|(instrument_id, _)| before.contains_key(instrument_id));
+    }
+
+    fn items(&self, instrument: &Instrument) -> Vec<Item> {
+        let SessionConfig { data_types, options, seeds, .. } = &self.config;
+        let is_wanted = |polled: &&Polled| {
+            data_types.contains(&polled.data_type) && (self.offers)(instrument, polled.data_type)
+        };
+        let item = |polled: &'static Polled| {
+            let interval = match polled.data_type {
+                DataType::OrderBook => options.book_publish_interval.max(BOOK_INTERVAL_MIN),
+                _ => options.poll_interval,
+            };
+            let instrument_id = &instrument.instrument_id;
+            let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == *instrument_id);
+            let seed = of_it.find(|seed| seed.data_type == polled.data_type);
+            Item {
+                polled,
+                poll: Poll::new(interval, instrument_id, seed.map(|seed| seed.event)),
+                liveness: Liveness::default(),
+                published_book: seed.map(|seed| seed.sequence),
+            }
+        };
+        self.polled.iter().filter(is_wanted).map(item).collect()
+    }
+
+    fn answered(
+        &mut self,
+        (instrument_id, data_type): &(String, DataType),
+        answer: Result<&[u8], Option<FetchFailed>>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let Some((instrument, items)) = self.feeds.get_mut(instrument_id) else { return Ok(()) };
+        let Some(item) = items.iter_mut().find(|item| item.polled.data_type == *data_type) else {
+            return Ok(());
+        };
+        let body = match answer {
+            Ok(body) => body,
+            Err(failure) => {
+                item.poll.failed(now, failure.as_ref());
+                return Ok(());
+            }
+        };
+        let mut reading = Reading {
+            options: &self.config.options,
+            levels: &mut self.levels,
+            poll: &mut item.poll,
+            liveness: &mut item.liveness,
+            published_book: &mut item.published_book,
+        };
+        let read = (item.polled.read)(body, &mut reading, &mut Context { instrument, now, out });
+        match &read {
+            Ok(()) => item.poll.answered(),
+            Err(_) => item.poll.failed(now, None),
+        }
+        read
+    }
+}
+
+/// How many intervals a turn takes; `None` while it is not asked for at all.
+fn intervals(data_type: DataType, pressure: Pressure) -> Option<i64> {
+    let is_ratio = matches!(data_type, DataType::LsrTopPosition | DataType::LsrAllAccount);
+    match (data_type, pressure) {
+        (DataType::OrderBook, Pressure::HoldBooks) => None,
+        (DataType::OrderBook, Pressure::SlowBooks | Pressure::PausePolls) => Some(SLOW_TURNS),
+        (_, Pressure::PausePolls | Pressure::HoldBooks) if is_ratio => None,
+        _ => Some(1),
+    }
+}
+
+impl Session for PolledSession {
+    fn opened(&mut self, _: Link, _: Timestamp, _: &mut dyn Effects) {}
+
+    fn frame(&mut self, _: Link, _: Frame<'_>, _: Timestamp, _: &mut dyn Effects) -> Result<(), Rejected> {
+        Err(Rejected::new("unexpected", "a frame for a session without a socket"))
+    }
+
+    fn fetched(
+        &mut self,
+        id: RequestId,
+        answer: Result<&[u8], FetchFailed>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        match self.requests.close(id) {
+            Some(purpose) => self.answered(&purpose, answer.map_err(Some), now, out),
+            None => {
+                out.note(Note::Ignored { what: "late_answer" });
+                Ok(())
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        for purpose in self.requests.expired(now) {
+            // An answer that never came cannot be wrong.
+            let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
+        }
+        for (instrument, items) in self.feeds.values_mut() {
+            for item in items {
+                if item.liveness.state(now) == StreamState::Disconnected {
+                    item.liveness.opened(now);
+                }
+                let data_type = item.polled.data_type;
+                if let Some(intervals) = intervals(data_type, self.pressure)
+                    && item.poll.is_due(now, intervals)
+                    && self.requests.has_place()
+                {
+                    let Call { path, weight, limit } = (item.polled.call)(instrument, &self.config.options);
+                    item.poll.opened();
+                    let id = self.requests.open((instrument.instrument_id.clone(), data_type), now);
+                    out.fetch(Request { id, path, weight, limit });
+                }
+            }
+        }
+    }
+
+    fn closed(&mut self, _: Link, _: Timestamp, _: &mut dyn Effects) {}
+
+    fn set_instruments(&mut self, instruments: Vec<Instrument>, _: Timestamp, _: &mut dyn Effects) {
+        self.take(instruments);
+    }
+
+    fn set_pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+    }
+
+    /// There is no local book.
+    fn resync(&mut self, _: MarketType, _: &str, _: Timestamp, _: &mut dyn Effects) -> bool {
+        false
+    }
+
+    fn drain(&mut self, _: Timestamp, _: &mut dyn Effects) {}
+
+    fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
+        let items = self
+            .feeds
+            .values()
+            .flat_map(|(instrument, items)| items.iter().map(move |item| (instrument, item)));
+        items.map(|(instrument, item)| item.liveness.status(instrument, item.polled.data_type, now)).collect()
+    }
+}
