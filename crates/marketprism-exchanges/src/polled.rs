@@ -12,7 +12,7 @@ use crate::decode::Levels;
 use crate::liveness::Liveness;
 use crate::poll::Poll;
 use crate::publication::SLOW_TURNS;
-use crate::registry::{Integration, SessionConfig, SessionOptions};
+use crate::registry::{SessionConfig, SessionOptions};
 use crate::requests::Requests;
 use crate::session::{
     Effects, FetchFailed, Frame, Link, Note, Pressure, Rejected, Request, RequestId, Session, StreamState,
@@ -103,11 +103,16 @@ pub(crate) struct PolledSession {
 }
 
 impl PolledSession {
-    /// Polls those of the wanted data types that are in the exchange's list.
-    pub(crate) fn new(integration: &Integration, polled: &'static [Polled], config: SessionConfig) -> Self {
+    /// Polls those of the wanted data types that are in the exchange's list, of the instruments that have them
+    /// ([`Integration::offers`](crate::registry::Integration::offers)).
+    pub(crate) fn new(
+        polled: &'static [Polled],
+        offers: fn(&Instrument, DataType) -> bool,
+        config: SessionConfig,
+    ) -> Self {
         let mut session = Self {
             polled,
-            offers: integration.offers,
+            offers,
             config,
             feeds: BTreeMap::new(),
             requests: Requests::default(),
