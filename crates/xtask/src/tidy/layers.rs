@@ -6,6 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, Package};
 const LAYERS: &[(&str, &[&str])] = &[
     ("marketprism-core", &[]),
     ("marketprism-exchanges", &["marketprism-core"]),
+    ("marketprism-recording", &["marketprism-core"]),
     ("marketprism-bus", &["marketprism-core"]),
     ("marketprism-store", &["marketprism-core"]),
     ("marketprism-service", &[]),
