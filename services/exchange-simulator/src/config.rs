@@ -86,6 +86,10 @@ pub struct LimitsConfig {
     pub spot_weight_per_minute: u64,
     /// REST weight of one minute, USDⓈ-M.
     pub usdm_weight_per_minute: u64,
+    /// After which Deribit drops a socket that has neither heartbeat nor subscription.
+    pub deribit_idle_timeout: HumanDuration,
+    /// Deribit heartbeats of longer intervals come this often; clients ask for whole seconds, at least 10.
+    pub deribit_heartbeat_max: HumanDuration,
 }
 
 /// Section `replay`.
@@ -201,6 +205,8 @@ impl Default for LimitsConfig {
             streams_per_connection_max: 1024,
             spot_weight_per_minute: 6000,
             usdm_weight_per_minute: 2400,
+            deribit_idle_timeout: HumanDuration::from_millis(60_500),
+            deribit_heartbeat_max: HumanDuration::from_secs(3600),
         }
     }
 }
@@ -260,6 +266,8 @@ impl Configuration for SimulatorConfig {
             ("limits.ping_interval", self.limits.ping_interval),
             ("limits.pong_timeout", self.limits.pong_timeout),
             ("limits.connection_life", self.limits.connection_life),
+            ("limits.deribit_idle_timeout", self.limits.deribit_idle_timeout),
+            ("limits.deribit_heartbeat_max", self.limits.deribit_heartbeat_max),
         ] {
             let milliseconds = u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX);
             if !(1..=7 * 86_400_000).contains(&milliseconds) {

@@ -13,6 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::clock::now_us;
 use crate::config::LimitsConfig;
 use crate::connection::{Connection, Outgoing};
+use crate::deribit;
 use crate::event::Snapshot;
 use crate::exchange::Exchange;
 use crate::fault::Selector;
@@ -45,6 +46,7 @@ pub(crate) struct Hub {
     pub(crate) limits: LimitsConfig,
     pub(crate) paused: watch::Sender<bool>,
     pub(crate) binance_budgets: Budgets,
+    pub(crate) deribit: deribit::State,
     requests: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -63,6 +65,7 @@ impl Hub {
             history: History::new(catalogue.all().len(), history_trades_max),
             paused: watch::Sender::new(false),
             binance_budgets: Budgets::new(&limits),
+            deribit: deribit::State::default(),
             requests: Mutex::default(),
             catalogue,
             ledger,
@@ -73,7 +76,12 @@ impl Hub {
 
     /// Milliseconds since 1970 UTC as `exchange` believes it.
     pub(crate) fn now_ms(&self, exchange: Exchange) -> i64 {
-        now_us() / 1000 + self.faults.skew_ms(exchange)
+        self.now_us(exchange) / 1000
+    }
+
+    /// Microseconds since 1970 UTC as `exchange` believes it.
+    pub(crate) fn now_us(&self, exchange: Exchange) -> i64 {
+        now_us().saturating_add(self.faults.skew_ms(exchange).saturating_mul(1000))
     }
 
     /// The generator's market; a replay has none.

@@ -1,44 +1,46 @@
-//! Deribit's wire protocol. What a folder provides is said in `exchange.rs`.
+//! Deribit's wire protocol: JSON-RPC on `/ws/api/v2` and, the same methods, on `/api/v2/public/…`. What a folder provides
+//! is said in `exchange.rs`.
 
-use std::sync::Arc;
+mod bars;
+mod channel;
+mod credits;
+mod frames;
+mod heartbeat;
+mod listing;
+mod methods;
+mod number;
+mod publish;
+mod quote;
+mod routes;
+mod rpc;
+mod session;
+mod state;
+mod ticker;
 
-use axum::Router;
 use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+pub(crate) use publish::publish;
+pub(crate) use routes::{rest, sockets};
+pub(crate) use state::{State, listing_changed, maintenance};
 
 use crate::connection::Connection;
-use crate::event::Event;
 use crate::exchange::Market;
-use crate::fault::Selector;
-use crate::hub::Hub;
 use crate::instrument::Instrument;
-use crate::server::Sockets;
 
 pub(crate) fn instruments(_market: Market) -> Vec<Instrument> {
-    Vec::new()
+    listing::instruments()
 }
 
-pub(crate) fn sockets(_sockets: &Sockets) -> Router<Arc<Hub>> {
-    Router::new()
+/// What stands before the exchange itself refuses in plain text; only the rate limit is its own.
+pub(crate) fn refusal(status: StatusCode) -> String {
+    match status.as_u16() {
+        451 | 403 => json!({ "message": "access denied from this location" }).to_string(),
+        _ => rpc::answer(&Value::Null, &Err(rpc::RpcError::too_many_requests()), 0, 0),
+    }
 }
 
-pub(crate) fn rest() -> Router<Arc<Hub>> {
-    Router::new().route("/api/v2/public/test", axum::routing::get(|| async { "{}" }))
-}
-
-pub(crate) async fn publish(_hub: &Hub, _index: usize, _instrument: &Instrument, _event: Event) -> u64 {
-    1
-}
-
-pub(crate) async fn listing_changed(_hub: &Hub, _index: usize) {}
-
-pub(crate) fn refusal(_status: StatusCode) -> String {
-    String::new()
-}
-
+/// The exchange announces no end of a single connection: see [`maintenance`].
 pub(crate) fn announce_shutdown(_connection: &Connection) -> bool {
     false
-}
-
-pub(crate) fn maintenance(_hub: &Hub, _selector: &Selector) -> usize {
-    0
 }
