@@ -26,5 +26,5 @@ pub use dead_letter::{
 };
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};
-pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig};
+pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
 pub use stream::{StoredMessage, StreamState};

@@ -6,12 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::publisher::Stopwatch;
+
 /// A message that is sent and not yet confirmed.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) subject: async_nats::Subject,
     pub(crate) message_id: String,
     pub(crate) payload: Bytes,
+    pub(crate) stopwatch: Option<Stopwatch>,
     pub(crate) first_sent: Instant,
     /// Times sent.
     pub(crate) attempts: u32,
@@ -99,6 +102,7 @@ mod tests {
             subject: "trade.a.spot.B".into(),
             message_id: "1".to_owned(),
             payload: Bytes::new(),
+            stopwatch: None,
             first_sent: due,
             attempts: 1,
             due,

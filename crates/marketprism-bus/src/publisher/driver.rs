@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::lookup::stored_ids;
-use super::{LossReason, Lost, Outgoing, PublisherConfig, is_identity};
+use super::{LossReason, Lost, Outgoing, PublisherConfig, Stopwatch, is_identity};
 use crate::connect::{Bus, Status};
 use crate::error::BusError;
 use crate::metrics::{PublishErrorMetrics, PublisherMetrics};
@@ -35,7 +35,7 @@ const WRONG_STREAM: u64 = 10_060;
 const STREAM_SEALED: u64 = 10_109;
 
 pub(super) enum Command {
-    Publish(Outgoing),
+    Publish(Outgoing, Option<Stopwatch>),
     Settle(oneshot::Sender<()>),
 }
 
@@ -164,12 +164,13 @@ impl Driver {
     async fn obey(&mut self, command: Command) -> Result<(), &'static str> {
         match command {
             Command::Settle(done) => self.settling.push_back((self.window.next_ordinal(), done)),
-            Command::Publish(message) => {
+            Command::Publish(message, stopwatch) => {
                 let now = Instant::now();
                 let ordinal = self.window.push(InFlight {
                     subject: message.subject.into(),
                     message_id: message.message_id,
                     payload: message.payload,
+                    stopwatch,
                     first_sent: now,
                     attempts: 0,
                     due: now,
@@ -279,6 +280,9 @@ impl Driver {
                     None => drop(self.confirmed.insert(stream.into_owned(), sequence)),
                 }
                 self.metrics.publish_duration_seconds.record(message.first_sent.elapsed());
+                if let Some(stopwatch) = &message.stopwatch {
+                    stopwatch.stop();
+                }
                 self.metrics.messages_acked_total.increment(1);
                 if duplicate {
                     self.metrics.messages_duplicate_total.increment(1);

@@ -9,9 +9,10 @@ mod driver;
 mod lookup;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use metrics::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -102,6 +103,25 @@ pub struct Outgoing {
     pub payload: Bytes,
 }
 
+/// Measures how long it takes until a message is confirmed.
+#[derive(Debug, Clone)]
+pub struct Stopwatch {
+    seconds: Histogram,
+    started: Instant,
+}
+
+impl Stopwatch {
+    /// One that runs since `started`; `seconds` is recorded when it stops.
+    #[must_use]
+    pub const fn running_since(started: Instant, seconds: Histogram) -> Self {
+        Self { seconds, started }
+    }
+
+    fn stop(&self) {
+        self.seconds.record(self.started.elapsed());
+    }
+}
+
 /// Why a message will never be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -184,6 +204,18 @@ impl Publisher {
     /// [`BusError::PayloadTooLarge`] and [`BusError::Subject`] for a message that was not sent and never can be;
     /// [`BusError::PublisherStopped`] when the task behind has ended.
     pub async fn publish(&self, message: Outgoing) -> Result<(), BusError> {
+        self.hand_over(message, None).await
+    }
+
+    /// The same, and `stopwatch` stops when the broker has confirmed the message; never, when it is lost.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn publish_timed(&self, message: Outgoing, stopwatch: Stopwatch) -> Result<(), BusError> {
+        self.hand_over(message, Some(stopwatch)).await
+    }
+
+    async fn hand_over(&self, message: Outgoing, stopwatch: Option<Stopwatch>) -> Result<(), BusError> {
         if !is_publishable(&message.subject) {
             return Err(BusError::Subject(message.subject));
         }
@@ -192,7 +224,7 @@ impl Publisher {
         if bytes > bytes_max {
             return Err(BusError::PayloadTooLarge { subject: message.subject, bytes, bytes_max });
         }
-        self.commands.send(Command::Publish(message)).await.map_err(|_| BusError::PublisherStopped)?;
+        self.commands.send(Command::Publish(message, stopwatch)).await.map_err(|_| BusError::PublisherStopped)?;
         self.metrics.messages_published_total.increment(1);
         Ok(())
     }
