@@ -4,11 +4,13 @@
 //! not allocated again for each.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use marketprism_core::message::Level;
 use marketprism_core::{Decimal, Timestamp};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::session::Rejected;
 
@@ -19,11 +21,27 @@ pub(crate) struct Levels {
     pub(crate) asks: Vec<Level>,
 }
 
-/// An exchange's milliseconds.
+/// An exchange's milliseconds, a number or a number in a string.
 pub(crate) fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-    let millis = i64::deserialize(deserializer)?;
-    Timestamp::from_millis(millis)
-        .ok_or_else(|| de::Error::custom(format_args!("`{millis}` is no time in ms between 1970 and 2200")))
+    struct MillisVisitor;
+    impl Visitor<'_> for MillisVisitor {
+        type Value = Timestamp;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time in ms")
+        }
+        fn visit_i64<E: de::Error>(self, millis: i64) -> Result<Timestamp, E> {
+            let outside = || E::custom(format_args!("`{millis}` is no time in ms between 1970 and 2200"));
+            Timestamp::from_millis(millis).ok_or_else(outside)
+        }
+        fn visit_u64<E: de::Error>(self, millis: u64) -> Result<Timestamp, E> {
+            self.visit_i64(i64::try_from(millis).unwrap_or(i64::MAX))
+        }
+        fn visit_str<E: de::Error>(self, millis: &str) -> Result<Timestamp, E> {
+            let unreadable = |_| E::custom(format_args!("`{millis}` is no time in ms"));
+            self.visit_i64(millis.parse().map_err(unreadable)?)
+        }
+    }
+    deserializer.deserialize_any(MillisVisitor)
 }
 
 /// Parses a payload; only when that fails it is parsed again with the path of the field, for the message.
@@ -45,6 +63,78 @@ pub(crate) fn rejected(traced: &serde_path_to_error::Error<serde_json::Error>, t
         rejected.detail = format!("field `{}`: {}", traced.path(), rejected.detail);
     }
     rejected
+}
+
+/// [`from_str`] into what the seed holds, such as buffers.
+pub(crate) fn from_str_into<'a, S, V>(text: &'a str, seed: &mut S) -> Result<V, Rejected>
+where
+    for<'s> &'s mut S: DeserializeSeed<'a, Value = V>,
+{
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let decoded = (&mut *seed).deserialize(&mut deserializer);
+    let error = match decoded.and_then(|value| deserializer.end().map(|()| value)) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let mut track = serde_path_to_error::Track::new();
+    let traced = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    Err(match seed.deserialize(traced) {
+        Err(inner) => rejected(&serde_path_to_error::Error::new(track.path(), inner), text),
+        Ok(_) => Rejected::decode(&error, text),
+    })
+}
+
+/// Decodes an array item by item, without a vector of them. An item that cannot be used costs only itself: `take` gets
+/// the others.
+///
+/// # Errors
+/// What is wrong with the first such item, or with the array.
+pub(crate) fn each<'a, T: Deserialize<'a>>(
+    text: &'a str,
+    mut take: impl FnMut(T) -> Result<(), Rejected>,
+) -> Result<(), Rejected> {
+    let mut items = Items { taken: 0, wrong: Ok(()), take: &mut take, item: PhantomData };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let decoded = deserializer.deserialize_seq(&mut items).and_then(|()| deserializer.end());
+    let Items { taken, mut wrong, .. } = items;
+    if decoded.is_err() {
+        let rest: Vec<&'a RawValue> = from_str(text)?;
+        for item in rest.into_iter().skip(taken) {
+            wrong = wrong.and(from_str(item.get()).and_then(&mut take));
+        }
+    }
+    wrong
+}
+
+struct Items<'t, T, F> {
+    taken: usize,
+    wrong: Result<(), Rejected>,
+    take: &'t mut F,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<'de, T, F> Visitor<'de> for &mut Items<'_, T, F>
+where
+    T: Deserialize<'de>,
+    F: FnMut(T) -> Result<(), Rejected>,
+{
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            self.taken += 1;
+            let taken = (self.take)(item);
+            if self.wrong.is_ok() {
+                self.wrong = taken;
+            }
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejected> {

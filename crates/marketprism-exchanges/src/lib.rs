@@ -10,6 +10,7 @@ mod context;
 mod decode;
 mod expiry;
 mod liveness;
+mod okx;
 mod phase;
 mod poll;
 mod polled;
@@ -19,6 +20,7 @@ mod requests;
 pub mod session;
 mod snapshot_book;
 mod trade_line;
+mod used_ids;
 
 pub use session::{
     Effects, FetchFailed, Frame, LINKS_MAX, Link, Lost, Note, Pressure, Rejected, Request, RequestId,

@@ -8,13 +8,14 @@
 use std::borrow::Cow;
 
 use marketprism_core::message::{Level, OrderBook};
-use marketprism_core::{DataType, GapReason, SnapshotOf, Source, Timestamp};
+use marketprism_core::{Contract, DataType, Decimal, GapReason, Instrument, SnapshotOf, Source, Timestamp};
 
 use crate::book::Book;
 use crate::context::{Context, Missing};
 use crate::phase;
 use crate::registry::SessionOptions;
-use crate::session::Pressure;
+use crate::session::{Note, Pressure};
+use crate::used_ids::UsedIds;
 
 /// How long after the end of an interval its book is published when no later update says that it is over: later than
 /// an update still on its way would come.
@@ -33,6 +34,9 @@ pub(crate) struct Applied {
     pub(crate) received: Timestamp,
 }
 
+/// Base units of a level's quantity at its price; `None` where that does not fit.
+pub(crate) type ToBase = fn(&Contract, Decimal, Decimal) -> Option<Decimal>;
+
 /// One instrument's published books.
 #[derive(Debug)]
 pub(crate) struct Publication {
@@ -47,6 +51,9 @@ pub(crate) struct Publication {
     applied: Option<Applied>,
     /// The chain of published messages; none after a resync.
     published: Option<u64>,
+    used_ids: UsedIds,
+    /// How the local book's quantities become base units, where it has contracts.
+    to_base: Option<ToBase>,
     bids: Vec<Level>,
     asks: Vec<Level>,
 }
@@ -63,9 +70,16 @@ impl Publication {
             unpublished_from: None,
             applied: None,
             published: None,
+            used_ids: UsedIds::default(),
+            to_base: None,
             bids: Vec::new(),
             asks: Vec::new(),
         }
+    }
+
+    /// The local book has contracts or amounts: only what is published is converted.
+    pub(crate) fn converting(self, to_base: ToBase) -> Self {
+        Self { to_base: Some(to_base), ..self }
     }
 
     pub(crate) fn set_pressure(&mut self, pressure: Pressure) {
@@ -125,11 +139,16 @@ impl Publication {
     /// Publishes a right book now if it has changed.
     pub(crate) fn publish(&mut self, book: &Book, context: &mut Context<'_>) {
         let (Some(applied), true) = (self.applied, self.unpublished > 0) else { return };
+        if self.used_ids.is_barred(applied.last, context.now) {
+            return;
+        }
         let depth = self.depth as usize;
-        self.bids.clear();
-        self.bids.extend(book.bids().take(depth));
-        self.asks.clear();
-        self.asks.extend(book.asks().take(depth));
+        let is_whole = take(&mut self.bids, book.bids().take(depth), self.to_base, context.instrument)
+            && take(&mut self.asks, book.asks().take(depth), self.to_base, context.instrument);
+        if !is_whole {
+            return context.out.note(Note::Ignored { what: "book_out_of_range" });
+        }
+        self.used_ids.publish(applied.last, context.now);
         let mut origin = context.origin(Source::Ws);
         origin.received = applied.received;
         context.out.emit(
@@ -149,6 +168,11 @@ impl Publication {
         self.published = Some(applied.last);
         self.unpublished = 0;
         self.unpublished_from = None;
+    }
+
+    /// The exchange's sequence fell: ids that were used lately are left out, and their updates counted in the next message.
+    pub(crate) fn restarted(&mut self, now: Timestamp) {
+        self.used_ids.restart(now);
     }
 
     /// The book was thrown away: the chain of messages begins anew. Updates received and not published stay counted, for
@@ -184,4 +208,24 @@ impl Publication {
     fn turn(&self, event: Timestamp) -> i64 {
         (event.as_micros() - self.phase_micros).div_euclid(self.interval().max(1))
     }
+}
+
+/// Copies levels in base units; false where one does not fit.
+fn take(
+    into: &mut Vec<Level>,
+    levels: impl Iterator<Item = Level>,
+    to_base: Option<ToBase>,
+    instrument: &Instrument,
+) -> bool {
+    into.clear();
+    match (to_base, &instrument.contract) {
+        (Some(to_base), Some(contract)) => {
+            for Level { price, quantity } in levels {
+                let Some(quantity) = to_base(contract, quantity, price) else { return false };
+                into.push(Level { price, quantity });
+            }
+        }
+        _ => into.extend(levels),
+    }
+    true
 }
