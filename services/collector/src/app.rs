@@ -29,7 +29,7 @@ pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result
         // Validated: the id is in the registry.
         let Some(integration) = registry::find(&id) else { continue };
         // Named before the first frame: until it flows, what is wanted is unhealthy and not merely unknown.
-        for data_type in &exchange.data_types {
+        for data_type in exchange.data_types(integration) {
             service.health().check(data_type.as_str()).unhealthy("no connection yet");
         }
         let base = exchange.rest_url.as_deref().unwrap_or(integration.rest_url);

@@ -5,6 +5,7 @@ use marketprism_core::Instrument;
 use marketprism_exchanges::FetchFailed;
 use marketprism_exchanges::registry::{Integration, SessionConfig};
 use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Context, Report};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -13,10 +14,11 @@ use crate::board::Board;
 use crate::config::ExchangeConfig;
 use crate::connection::Connection;
 use crate::metrics::ConnectionMetrics;
-use crate::plan::{Planned, plan, resolve};
+use crate::plan::{Planned, plan};
 use crate::rest::Rest;
 use crate::seeds;
 use crate::socket::Dialer;
+use crate::symbols::select;
 
 /// Everything one exchange's task needs.
 #[derive(Debug)]
@@ -37,21 +39,16 @@ impl Exchange {
             listed = self.instruments() => listed,
             () = stop.cancelled() => return Ok(()),
         };
-        let (instruments, unlisted) = resolve(&self.config.symbols, &listed);
-        if !unlisted.is_empty() {
-            let complaint = format!("{} does not list {}", self.integration.id, unlisted.join(", "));
-            tracing::error!(
-                exchange = self.integration.id,
-                ?unlisted,
-                "symbols are not listed; check exchanges.{}.symbols",
-                self.integration.id
-            );
+        let selected = select(self.integration, &self.config, &listed, &BTreeSet::new());
+        if let Some(complaint) = selected.complaint(self.integration.id) {
+            tracing::error!(exchange = self.integration.id, complaint, "check the configured symbols");
             self.board.complain(self.integration.id, Some(complaint));
         }
+        let instruments = selected.instruments;
         let base = self.config.ws_url.as_deref().unwrap_or(self.integration.ws_url);
         let dialer = Dialer::new(base, self.integration);
         let mut connections = JoinSet::new();
-        for planned in plan(self.integration, &self.config, &instruments) {
+        for planned in plan(self.integration, &self.config, &instruments, &[]) {
             let connection = self.connection(planned, dialer.clone()).await?;
             connections.spawn(connection.run(stop.clone()));
         }

@@ -17,6 +17,7 @@ mod publish;
 mod rest;
 mod seeds;
 mod socket;
+mod symbols;
 
 use std::process::ExitCode;
 

@@ -39,12 +39,38 @@ fn bad_configuration_is_exit_64_with_path_and_value() {
             "exchanges",
             "none enabled",
         ),
+        ("exchanges: {binance_spot: {symbols: some}}", "exchanges.binance_spot.symbols", "some"),
+        ("exchanges: {binance_spot: {symbols: [btc-usdt]}}", "exchanges.binance_spot.symbols", "btc-usdt"),
+        ("exchanges: {binance_spot: {exclude: ['']}}", "exchanges.binance_spot.exclude", "is empty"),
+        ("exchanges: {binance_spot: {data_types: [trades]}}", "exchanges.binance_spot.data_types", "trades"),
+        (
+            "exchanges: {binance_spot: {market_types: [options]}}",
+            "exchanges.binance_spot.market_types",
+            "options",
+        ),
+        ("exchanges: {binance_spot: {redundancy: 3}}", "exchanges.binance_spot.redundancy", "3"),
+        ("exchanges: {binance_spot: {ratio_period: 7m}}", "exchanges.binance_spot.ratio_period", "7m"),
+        ("exchanges: {binance_spot: {poll_interval: 1ms}}", "exchanges.binance_spot.poll_interval", "1ms"),
+        (
+            "exchanges: {binance_spot: {connection_life: 25h}}",
+            "exchanges.binance_spot.connection_life",
+            "1day 1h",
+        ),
+        (
+            "exchanges: {binance_spot: {orderbook: {mode: snapshot, publish_interval: 100ms}}}",
+            "exchanges.binance_spot.orderbook.publish_interval",
+            "100ms",
+        ),
+        ("exchanges: {binance_spot: {orderbook: {mode: both}}}", "exchanges.binance_spot.orderbook.mode", "both"),
+        ("exchanges: {binance_spot: {proxy: 'ftp://u:hunter2@x'}}", "exchanges.binance_spot.proxy", "(hidden)"),
+        ("control: {subject: 'a..b'}", "control.subject", "a..b"),
         ("publish_queue_messages_max: 0", "publish_queue_messages_max", "0"),
     ] {
         let output = run(config);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(64), "{config}: {error}");
         assert!(error.contains(path) && error.contains(value), "{config}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
 
