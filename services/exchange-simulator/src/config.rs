@@ -82,6 +82,10 @@ pub struct LimitsConfig {
     pub connection_life: HumanDuration,
     /// Streams of one connection.
     pub streams_per_connection_max: usize,
+    /// How long an OKX connection may be without a message either way.
+    pub okx_idle_timeout: HumanDuration,
+    /// Subscribe and unsubscribe requests of one OKX connection in an hour.
+    pub okx_operations_per_hour: usize,
     /// REST weight of one minute, spot.
     pub spot_weight_per_minute: u64,
     /// REST weight of one minute, USDⓈ-M.
@@ -203,6 +207,8 @@ impl Default for LimitsConfig {
             pong_timeout: HumanDuration::from_secs(60),
             connection_life: HumanDuration::from_secs(24 * 3600),
             streams_per_connection_max: 1024,
+            okx_idle_timeout: HumanDuration::from_secs(30),
+            okx_operations_per_hour: 480,
             spot_weight_per_minute: 6000,
             usdm_weight_per_minute: 2400,
             deribit_idle_timeout: HumanDuration::from_millis(60_500),
@@ -256,6 +262,7 @@ impl Configuration for SimulatorConfig {
         within("symbols", count(self.symbols), count(PAIRS_PER_MARKET))?;
         within("history_trades_max", count(self.history_trades_max), 1_000_000)?;
         within("limits.streams_per_connection_max", count(self.limits.streams_per_connection_max), 1024)?;
+        within("limits.okx_operations_per_hour", count(self.limits.okx_operations_per_hour), 480)?;
         for (key, duration) in [
             ("cadence.mark_price", self.cadence.mark_price),
             ("cadence.funding_rate", self.cadence.funding_rate),
@@ -264,6 +271,7 @@ impl Configuration for SimulatorConfig {
             ("cadence.volatility_index", self.cadence.volatility_index),
             ("cadence.keep_alive", self.cadence.keep_alive),
             ("limits.ping_interval", self.limits.ping_interval),
+            ("limits.okx_idle_timeout", self.limits.okx_idle_timeout),
             ("limits.pong_timeout", self.limits.pong_timeout),
             ("limits.connection_life", self.limits.connection_life),
             ("limits.deribit_idle_timeout", self.limits.deribit_idle_timeout),

@@ -4,6 +4,9 @@
 use compact_str::CompactString;
 use serde::Serialize;
 
+use crate::instrument::Instrument;
+use crate::units::plain;
+
 /// Price and quantity as the exchange writes them.
 pub(crate) type PriceLevel = (CompactString, CompactString);
 
@@ -60,6 +63,8 @@ pub(crate) enum Event {
 /// A taker order that was filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fill {
+    /// The book's last update before it.
+    pub(crate) book_update_id: u64,
     pub(crate) trades: Vec<Trade>,
     pub(crate) aggregate: AggregateTrade,
     /// USDⓈ-M only: a zero-price trade after the fill, with the next id.
@@ -90,6 +95,16 @@ pub(crate) struct Diff {
 pub(crate) struct Touch {
     pub(crate) best_bid: PriceLevel,
     pub(crate) best_ask: PriceLevel,
+}
+
+impl Touch {
+    /// The same with quantities in base units.
+    pub(crate) fn in_base(&self, instrument: &Instrument) -> Option<Self> {
+        let level = |(price, quantity): &PriceLevel| {
+            Some((plain(price).into(), plain(&instrument.base_quantity(quantity, price)?).into()))
+        };
+        Some(Self { best_bid: level(&self.best_bid)?, best_ask: level(&self.best_ask)? })
+    }
 }
 
 /// A book as it stands.

@@ -48,6 +48,20 @@ impl History {
             .unwrap_or_default()
     }
 
+    /// `limit` trades with ids below `before_id`, or the newest ones; newest first.
+    pub(crate) fn trades_before(
+        &self,
+        instrument: usize,
+        before_id: Option<u64>,
+        limit: usize,
+    ) -> Vec<Trade> {
+        let Some(recent) = self.instruments.get(instrument) else { return Vec::new() };
+        let recent = lock(recent);
+        let end =
+            before_id.map_or(recent.trades.len(), |id| recent.trades.partition_point(|one| one.id < id));
+        recent.trades.iter().take(end).rev().take(limit).cloned().collect()
+    }
+
     /// `limit` aggregate trades from id `from_id` on, or the newest ones.
     pub(crate) fn aggregates(
         &self,

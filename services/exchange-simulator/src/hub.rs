@@ -22,6 +22,7 @@ use crate::generator::Market;
 use crate::history::History;
 use crate::ledger::Ledger;
 use crate::lock::lock;
+use crate::okx::windows::Windows;
 use crate::record::Frame;
 use crate::replay::gate::Gate;
 use crate::streams::{Stream, Subscriber, Subscriptions};
@@ -46,6 +47,7 @@ pub(crate) struct Hub {
     pub(crate) limits: LimitsConfig,
     pub(crate) paused: watch::Sender<bool>,
     pub(crate) binance_budgets: Budgets,
+    pub(crate) okx_windows: Mutex<Windows>,
     pub(crate) deribit: deribit::State,
     requests: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -65,6 +67,7 @@ impl Hub {
             history: History::new(catalogue.all().len(), history_trades_max),
             paused: watch::Sender::new(false),
             binance_budgets: Budgets::new(&limits),
+            okx_windows: Mutex::default(),
             deribit: deribit::State::default(),
             requests: Mutex::default(),
             catalogue,

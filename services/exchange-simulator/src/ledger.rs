@@ -71,14 +71,8 @@ impl Ledger {
 
     /// Counts and writes a value that REST answered with, unless it or a newer one of the same series was written
     /// before: clients ask for the same row again and again.
-    pub(crate) fn note_polled(
-        &self,
-        instrument: usize,
-        series: &'static str,
-        ts_event_us: i64,
-        record: &Record,
-    ) {
-        let Some(data_type) = record.data_type() else { return };
+    pub(crate) fn note_polled(&self, instrument: usize, series: &'static str, record: &Record) {
+        let (Some(data_type), Some(ts_event_us)) = (record.data_type(), record.ts_event_us()) else { return };
         {
             let mut newest = lock(&self.newest_polled_us);
             let newest_us = newest.entry((instrument, data_type, series)).or_insert(i64::MIN);

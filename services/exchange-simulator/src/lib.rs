@@ -23,6 +23,7 @@ mod generator;
 mod history;
 mod hub;
 mod instrument;
+mod json;
 mod ledger;
 mod lock;
 mod okx;

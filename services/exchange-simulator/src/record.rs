@@ -3,7 +3,8 @@
 use compact_str::{CompactString, format_compact};
 use serde::Serialize;
 
-use crate::event::{AggregateTrade, Diff, Origin, Touch, Trade};
+use crate::event::{AggregateTrade, Diff, Origin, Snapshot, Touch, Trade};
+use crate::instrument::Instrument;
 
 /// The words the ledger and the pipeline share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -201,6 +202,49 @@ impl Record {
             Self::VolatilityIndex(_) => Some(DataType::VolatilityIndex),
             Self::Unrecorded => None,
         }
+    }
+}
+
+impl Record {
+    /// When it happened by the exchange's clock, where it says so.
+    pub(crate) fn ts_event_us(&self) -> Option<i64> {
+        match self {
+            Self::Trade(trade) => Some(trade.ts_event_us),
+            Self::OrderBook(book) => book.ts_event_us,
+            Self::FundingRate(funding) => Some(funding.ts_event_us),
+            Self::OpenInterest(open_interest) => Some(open_interest.ts_event_us),
+            Self::Liquidation(order) => Some(order.ts_event_us),
+            Self::Ratio(ratio) => Some(ratio.ts_event_us),
+            Self::VolatilityIndex(index) => Some(index.ts_event_us),
+            Self::BestBidAsk(_) | Self::Unrecorded => None,
+        }
+    }
+}
+
+impl OrderBookRecord {
+    /// After an update that names the one before it; `diff` as the wire writes it.
+    pub(crate) fn chained(instrument: &Instrument, diff: &Diff) -> Record {
+        Record::OrderBook(Self {
+            snapshot: false,
+            first_update_id: None,
+            previous_update_id: Some(diff.previous_update_id),
+            last_update_id: diff.last_update_id,
+            touch: diff.touch.in_base(instrument),
+            ts_event_us: Some(diff.time_ms.saturating_mul(1000)),
+        })
+    }
+
+    /// A whole book that was pushed.
+    pub(crate) fn pushed(instrument: &Instrument, book: &Snapshot) -> Record {
+        let touch = book.bids.first().cloned().zip(book.asks.first().cloned());
+        Record::OrderBook(Self {
+            snapshot: true,
+            first_update_id: None,
+            previous_update_id: None,
+            last_update_id: book.last_update_id,
+            touch: touch.and_then(|(best_bid, best_ask)| Touch { best_bid, best_ask }.in_base(instrument)),
+            ts_event_us: Some(book.time_ms.saturating_mul(1000)),
+        })
     }
 }
 

@@ -166,7 +166,10 @@ fn listed(markets: &[exchange::Market], symbols: usize) -> Vec<(Instrument, bool
     for market in markets {
         let mut pairs = 0;
         for instrument in market.instruments() {
-            let is_pair = instrument.expiry.is_none() && instrument.contract().is_none_or(|one| !one.inverse);
+            let is_index = instrument.quote.is_empty();
+            let is_pair = !is_index
+                && instrument.expiry.is_none()
+                && instrument.contract().is_none_or(|one| !one.inverse);
             pairs += usize::from(is_pair);
             instruments.push((instrument, !is_pair || pairs <= symbols));
         }

@@ -33,6 +33,11 @@ pub(crate) fn decimal(units: i64, decimals: u32) -> CompactString {
     CompactString::from(text)
 }
 
+/// A decimal's text without zeros that say nothing: `83726` for `83726.00`.
+pub(crate) fn plain(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
 /// Writes an id or a time without a temporary allocation.
 pub(crate) fn push_integer(out: &mut String, value: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(value));

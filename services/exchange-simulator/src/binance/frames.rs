@@ -9,7 +9,7 @@
 use super::product::Product;
 use crate::event::{AggregateTrade, Diff, Origin, PriceLevel, Snapshot, Touch, Trade};
 use crate::instrument::Instrument;
-use crate::units::push_integer;
+use crate::json::{flag, integer, text};
 
 pub(crate) fn trade(instrument: &Instrument, trade: &Trade) -> String {
     let mut out = String::with_capacity(192);
@@ -139,23 +139,6 @@ pub(crate) fn combined(stream: &str, data: &str) -> String {
 fn head(out: &mut String, event: &str, time_ms: i64) {
     text(out, "{\"e\":", event);
     integer(out, ",\"E\":", time_ms);
-}
-
-fn text(out: &mut String, key: &str, value: &str) {
-    out.push_str(key);
-    out.push('"');
-    out.push_str(value);
-    out.push('"');
-}
-
-fn integer(out: &mut String, key: &str, value: impl itoa::Integer) {
-    out.push_str(key);
-    push_integer(out, value);
-}
-
-fn flag(out: &mut String, key: &str, value: bool) {
-    out.push_str(key);
-    out.push_str(if value { "true" } else { "false" });
 }
 
 fn levels(out: &mut String, key: &str, levels: &[PriceLevel]) {

@@ -1,6 +1,6 @@
 //! One connection of Binance's: requests, subscriptions, server pings, and how often a client may speak.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::config::LimitsConfig;
 use crate::connection::{Connection, End};
 use crate::hub::Hub;
 use crate::session::{Session, Step, reply};
+use crate::streams::Stream;
 
 /// The state behind one socket of `/ws`, `/stream` and their USDⓈ-M kin.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub(crate) struct BinanceSession {
     combined: bool,
     /// Streams of the URL, until the connection is open.
     url_names: Vec<String>,
-    names: BTreeSet<String>,
+    /// What is subscribed, by its name; nothing stands behind a name that the exchange does not know.
+    names: BTreeMap<String, Vec<Stream>>,
     names_max: usize,
     pings: Pings,
     incoming: IncomingRate,
@@ -37,7 +39,7 @@ impl BinanceSession {
             route,
             combined,
             url_names,
-            names: BTreeSet::new(),
+            names: BTreeMap::new(),
             names_max: limits.streams_per_connection_max,
             pings: Pings::new(limits.ping_interval.get(), limits.pong_timeout.get(), now),
             incoming: IncomingRate { window_start: now, count: 0, max: route.incoming_per_second_max() },
@@ -46,21 +48,21 @@ impl BinanceSession {
 
     fn subscribe(&mut self, names: Vec<String>, connection: &Arc<Connection>, hub: &Hub) {
         for name in names {
-            for stream in resolve(&name, self.route, &hub.catalogue) {
-                if !self.names.contains(&name) {
-                    hub.subscriptions.add(stream, connection, &name);
-                }
+            if self.names.contains_key(&name) {
+                continue;
             }
-            self.names.insert(name);
+            let streams = resolve(&name, self.route, &hub.catalogue);
+            for &stream in &streams {
+                hub.subscriptions.add(stream, connection, &name);
+            }
+            self.names.insert(name, streams);
         }
     }
 
     fn unsubscribe(&mut self, names: &[String], connection: &Connection, hub: &Hub) {
         for name in names {
-            if self.names.remove(name) {
-                for stream in resolve(name, self.route, &hub.catalogue) {
-                    hub.subscriptions.remove(stream, connection.id, name);
-                }
+            for stream in self.names.remove(name).unwrap_or_default() {
+                hub.subscriptions.remove(stream, connection.id, name);
             }
         }
     }
@@ -98,7 +100,7 @@ impl Session for BinanceSession {
                 self.unsubscribe(&names, connection, hub);
                 Value::Null
             }
-            Command::ListSubscriptions => self.names.iter().cloned().collect(),
+            Command::ListSubscriptions => self.names.keys().cloned().collect(),
             Command::SetCombined(combined) => {
                 connection.set_combined(combined);
                 Value::Null

@@ -189,7 +189,7 @@ fn volatility_index_data(hub: &Hub, parameters: &Parameters) -> Outcome {
             ts_event_us: bar.start_ms.saturating_mul(1000),
         };
         let record = Record::VolatilityIndex(record);
-        hub.ledger.note_polled(index, series, bar.start_ms.saturating_mul(1000), &record);
+        hub.ledger.note_polled(index, series, &record);
     }
     let rows: Vec<_> = page
         .iter()
@@ -210,7 +210,7 @@ fn book_summary(hub: &Hub, parameters: &Parameters) -> Outcome {
         .collect();
     for (index, instrument, quote) in &quotes {
         let record = open_interest_record(instrument, quote);
-        hub.ledger.note_polled(*index, "summary", quote.time_ms.saturating_mul(1000), &record);
+        hub.ledger.note_polled(*index, "summary", &record);
     }
     Ok(object(&quotes.iter().map(|(_, one, quote)| Summary::of(one, quote)).collect::<Vec<_>>()))
 }

@@ -6,8 +6,6 @@ use super::shape::Dice;
 
 /// Levels a side at the start, as far as the start price allows.
 const LEVELS_AT_START: i64 = 1000;
-/// Levels a side keeps at most. REST depth shows up to 5000; the worst ones beyond are deleted, visibly.
-const LEVELS_MAX: usize = 5000;
 /// A side is never thinned below this, so there is always a best price.
 const LEVELS_MIN: usize = 20;
 
@@ -31,19 +29,23 @@ pub(crate) struct Book {
     middle_ticks: i64,
     start_ticks: i64,
     usual_steps: i64,
+    /// Levels a side keeps; the worst ones beyond are deleted, visibly.
+    levels_max: usize,
 }
 
 impl Book {
     /// A full book around `start_ticks`.
-    pub(crate) fn new(start_ticks: i64, usual_steps: i64, dice: &mut Dice) -> Self {
+    pub(crate) fn new(start_ticks: i64, usual_steps: i64, levels_max: usize, dice: &mut Dice) -> Self {
         let mut book = Self {
             bids: BTreeMap::new(),
             asks: BTreeMap::new(),
             middle_ticks: start_ticks,
             start_ticks,
             usual_steps,
+            levels_max,
         };
-        for offset in 1..=LEVELS_AT_START.min(start_ticks / 2) {
+        let levels = LEVELS_AT_START.min(start_ticks / 2).min(i64::try_from(levels_max).unwrap_or(i64::MAX));
+        for offset in 1..=levels {
             book.bids.insert(start_ticks - offset, dice.quantity_steps(usual_steps));
             book.asks.insert(start_ticks + offset, dice.quantity_steps(usual_steps));
         }
@@ -65,12 +67,12 @@ impl Book {
                 touch(&mut self.asks, &mut asks, self.middle_ticks + offset, self.usual_steps, dice);
             }
         }
-        while self.bids.len() > LEVELS_MAX
+        while self.bids.len() > self.levels_max
             && let Some((ticks, _)) = self.bids.pop_first()
         {
             bids.insert(ticks, 0);
         }
-        while self.asks.len() > LEVELS_MAX
+        while self.asks.len() > self.levels_max
             && let Some((ticks, _)) = self.asks.pop_last()
         {
             asks.insert(ticks, 0);
@@ -139,14 +141,15 @@ fn touch(
 
 #[cfg(test)]
 mod tests {
-    use super::{Book, LEVELS_MAX};
+    use super::Book;
+
     use crate::generator::shape::Dice;
 
     #[test]
     fn never_crosses_never_empties_in_100_000_steps() {
         for (start_ticks, seed) in [(1_180, 1), (268_000, 2), (7_665_000, 3)] {
             let mut dice = Dice::new(seed, 0);
-            let mut book = Book::new(start_ticks, 1_000, &mut dice);
+            let mut book = Book::new(start_ticks, 1_000, 900, &mut dice);
             let mut levels = 0;
             for _ in 0..100_000 {
                 let changes = book.step(&mut dice);
@@ -155,7 +158,7 @@ mod tests {
                 assert!(0 < bid.0 && bid.0 < ask.0, "{bid:?} {ask:?}");
                 assert!(bid.1 > 0 && ask.1 > 0);
             }
-            assert!(book.bids(usize::MAX).len() <= LEVELS_MAX);
+            assert!(book.bids(usize::MAX).len() <= 900);
             assert!(book.bids(usize::MAX).last().unwrap().0 > 0, "a price fell to zero");
             let mean = levels / 100_000;
             assert!((12..30).contains(&mean), "mean levels a diff: {mean}");
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     fn changes_applied_to_a_copy_give_the_same_book() {
         let mut dice = Dice::new(9, 0);
-        let mut book = Book::new(5_000, 100, &mut dice);
+        let mut book = Book::new(5_000, 100, 5_000, &mut dice);
         let mut copy: std::collections::BTreeMap<i64, i64> = book.bids(usize::MAX).into_iter().collect();
         for _ in 0..5_000 {
             for (ticks, steps) in book.step(&mut dice).bids {

@@ -41,7 +41,12 @@ impl Walk {
     /// A fresh instrument; `stream` keeps its dice apart from every other instrument's.
     pub(crate) fn new(instrument: Arc<Instrument>, seed: u64, stream: u64) -> Self {
         let mut dice = Dice::new(seed, stream);
-        let book = Book::new(instrument.start_ticks, instrument.usual_steps, &mut dice);
+        let book = Book::new(
+            instrument.start_ticks,
+            instrument.usual_steps,
+            levels_max(instrument.market),
+            &mut dice,
+        );
         Self {
             touch: touch_of(&book),
             last_update_id: 10_000_000_000 + dice.below(40_000_000_000),
@@ -106,7 +111,12 @@ impl Walk {
             buyer_is_maker,
             time_ms,
         };
-        Fill { trades, aggregate, placeholder: self.placeholder(time_ms) }
+        Fill {
+            book_update_id: self.last_update_id,
+            trades,
+            aggregate,
+            placeholder: self.placeholder(time_ms),
+        }
     }
 
     fn placeholder(&mut self, time_ms: i64) -> Option<Trade> {
@@ -227,6 +237,15 @@ impl Walk {
 
     fn level(&self, (ticks, steps): Level) -> PriceLevel {
         (self.instrument.price(ticks), self.instrument.quantity(steps))
+    }
+}
+
+/// Binance shows up to 5000 levels on REST, OKX never more than its best 400; of Deribit's whole book this is enough.
+fn levels_max(market: Market) -> usize {
+    match market {
+        Market::BinanceSpot | Market::BinanceUsdm => 5_000,
+        Market::OkxSpot | Market::OkxDerivatives => 400,
+        Market::Deribit => 1_000,
     }
 }
 

@@ -113,6 +113,17 @@ impl Socket {
         }
     }
 
+    /// The code of the Close frame that must come.
+    pub(crate) async fn close_code(&mut self) -> u16 {
+        loop {
+            match timeout(DEADLINE, self.0.next()).await.expect("no Close in time") {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(_)) => {}
+                other => panic!("no Close: {other:?}"),
+            }
+        }
+    }
+
     /// The next frame that `wanted` likes.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
