@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::rpc::Method;
+use super::rpc::{Method, Query};
 
 /// One pool: at most `max` credits, `refill_per_second` coming back.
 #[derive(Debug)]
@@ -62,17 +62,19 @@ impl Credits {
 
     /// Pays for a call; false when the pool does not hold enough, which ends the session.
     pub(crate) fn spend(&mut self, method: Method, now: Instant) -> bool {
-        match method {
-            Method::Subscribe => self.subscribe.spend(3_000, now),
-            Method::GetInstruments => self.get_instruments.spend(10_000, now),
-            _ => self.usual.spend(500, now),
+        if method == Method::Subscribe {
+            self.subscribe.spend(3_000, now)
+        } else if method == Method::Query(Query::GetInstruments) {
+            self.get_instruments.spend(10_000, now)
+        } else {
+            self.usual.spend(500, now)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Credits, Method};
+    use super::{Credits, Method, Query};
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -82,8 +84,8 @@ mod tests {
         let mut credits = Credits::of_socket(start);
         for (method, burst, refill) in [
             (Method::Subscribe, 10, Duration::from_millis(300)),
-            (Method::GetInstruments, 5, Duration::from_secs(10)),
-            (Method::Test, 100, Duration::from_millis(50)),
+            (Method::Query(Query::GetInstruments), 5, Duration::from_secs(10)),
+            (Method::Query(Query::Test), 100, Duration::from_millis(50)),
         ] {
             for call in 0..burst {
                 assert!(credits.spend(method, start), "{method:?} {call}");

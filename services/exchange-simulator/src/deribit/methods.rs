@@ -8,7 +8,7 @@ use super::listing::{self, Listing, is_index};
 use super::number::Number;
 use super::publish::{open_interest_record, rows};
 use super::quote::Quote;
-use super::rpc::{Method, Parameters, RpcError};
+use super::rpc::{Parameters, Query, RpcError};
 use super::ticker::{OrderBook, Summary};
 use crate::event::Trade;
 use crate::exchange::{Exchange, Market};
@@ -28,31 +28,26 @@ type Outcome = Result<String, RpcError>;
 /// Answers with the result as JSON text.
 ///
 /// # Errors
-/// What the exchange answers to a wrong call; also to methods that need a socket.
-pub(crate) fn call(hub: &Hub, method: Method, parameters: &Parameters) -> Outcome {
-    match method {
-        Method::Test | Method::Hello => Ok(json!({ "version": VERSION }).to_string()),
-        Method::GetTime => Ok(hub.now_ms(Exchange::Deribit).to_string()),
+/// What the exchange answers to a wrong call.
+pub(crate) fn call(hub: &Hub, query: Query, parameters: &Parameters) -> Outcome {
+    match query {
+        Query::Test | Query::Hello => Ok(json!({ "version": VERSION }).to_string()),
+        Query::GetTime => Ok(hub.now_ms(Exchange::Deribit).to_string()),
         // The word, not the boolean: also "true" and "partial".
-        Method::Status => Ok(json!({ "locked": "false", "locked_indices": [] }).to_string()),
-        Method::GetInstrument => {
+        Query::Status => Ok(json!({ "locked": "false", "locked_indices": [] }).to_string()),
+        Query::GetInstrument => {
             let (_, instrument) = instrument(hub, parameters)?;
             Ok(object(&Listing::of(instrument)))
         }
-        Method::GetInstruments => {
+        Query::GetInstruments => {
             let found: Vec<_> = filtered(hub, parameters)?.collect();
             Ok(object(&found.iter().map(|(_, one)| Listing::of(one)).collect::<Vec<_>>()))
         }
-        Method::GetOrderBook => order_book(hub, parameters),
-        Method::GetLastTradesByInstrument => last_trades(hub, parameters),
-        Method::GetFundingRateHistory => funding_rate_history(hub, parameters),
-        Method::GetVolatilityIndexData => volatility_index_data(hub, parameters),
-        Method::GetBookSummaryByCurrency => book_summary(hub, parameters),
-        Method::Subscribe
-        | Method::Unsubscribe
-        | Method::UnsubscribeAll
-        | Method::SetHeartbeat
-        | Method::DisableHeartbeat => Err(RpcError::method_not_found()),
+        Query::GetOrderBook => order_book(hub, parameters),
+        Query::GetLastTradesByInstrument => last_trades(hub, parameters),
+        Query::GetFundingRateHistory => funding_rate_history(hub, parameters),
+        Query::GetVolatilityIndexData => volatility_index_data(hub, parameters),
+        Query::GetBookSummaryByCurrency => book_summary(hub, parameters),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens on the exchange, put into the channels that show it.
 
 use compact_str::CompactString;
+use serde_json::json;
 
 use super::channel;
 use super::frames::{
@@ -9,6 +10,7 @@ use super::frames::{
 use super::quote::{Quote, index_price};
 use super::ticker::Ticker;
 use crate::event::{Diff, Event, Mark, PriceLevel, Snapshot, Touch, Trade, VolatilityIndex};
+use crate::exchange::Market;
 use crate::hub::Hub;
 use crate::instrument::Instrument;
 use crate::record::{
@@ -41,11 +43,22 @@ pub(crate) async fn publish(hub: &Hub, index: usize, instrument: &Instrument, ev
         }
         Event::VolatilityIndex(value) => {
             hub.publish(stream(Feed::VolatilityIndex), || volatility(index, instrument, &value)).await;
+            publish_price_lock(hub, &value).await;
             hub.deribit.index_values.add(index, value);
         }
         Event::Still(_) | Event::Funding(_) | Event::OpenInterest(_) | Event::Liquidations(_) => {}
     }
     1
+}
+
+/// `platform_state` is mostly noise of this sort, about price indices that nobody here has.
+async fn publish_price_lock(hub: &Hub, value: &VolatilityIndex) {
+    let Some(instrument) = hub.catalogue.first(Market::Deribit) else { return };
+    let lock = || {
+        let data = json!({ "price_index": "alt_usdc", "locked": value.time_ms % 2 == 0, "reasons": [] });
+        Frame::unrecorded(notification("platform_state", &data.to_string()))
+    };
+    hub.publish(Stream { instrument, feed: Feed::Platform }, lock).await;
 }
 
 /// The whole book, which begins a subscription.

@@ -8,19 +8,20 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-/// The methods served. Those marked so make sense on a socket only.
+/// The methods served over a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Socket only.
     Subscribe,
-    /// Socket only.
     Unsubscribe,
-    /// Socket only.
     UnsubscribeAll,
-    /// Socket only.
     SetHeartbeat,
-    /// Socket only.
     DisableHeartbeat,
+    Query(Query),
+}
+
+/// Those that REST answers, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
     Hello,
     Test,
     GetTime,
@@ -35,7 +36,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// `public/test` and its kin, without `public/`.
+    /// By its name without `public/`.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "subscribe" => Self::Subscribe,
@@ -43,6 +44,15 @@ impl Method {
             "unsubscribe_all" => Self::UnsubscribeAll,
             "set_heartbeat" => Self::SetHeartbeat,
             "disable_heartbeat" => Self::DisableHeartbeat,
+            other => Self::Query(Query::named(other)?),
+        })
+    }
+}
+
+impl Query {
+    /// By its name without `public/`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
             "hello" => Self::Hello,
             "test" => Self::Test,
             "get_time" => Self::GetTime,

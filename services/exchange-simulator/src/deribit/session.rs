@@ -13,7 +13,7 @@ use super::channel::{needs_authorization, resolve};
 use super::credits::Credits;
 use super::frames::object;
 use super::heartbeat::{Due, Heartbeat};
-use super::rpc::{self, Method, Parameters, Request, RpcError};
+use super::rpc::{self, Method, Parameters, Query, Request, RpcError};
 use super::{methods, publish};
 use crate::config::LimitsConfig;
 use crate::connection::{Connection, End, Outgoing};
@@ -59,11 +59,11 @@ impl Client {
             Method::Subscribe => self.subscribe(parameters.texts("channels")?, connection, hub),
             Method::Unsubscribe => {
                 let names = parameters.texts("channels")?;
-                let known = names.into_iter().filter_map(|name| self.channels.remove_entry(&name)).collect();
-                Ok(unsubscribe(known, connection, hub))
+                let known = names.iter().filter_map(|name| self.channels.remove_entry(name)).collect();
+                Ok(unsubscribe(&known, connection, hub))
             }
             Method::UnsubscribeAll => {
-                unsubscribe(std::mem::take(&mut self.channels), connection, hub);
+                unsubscribe(&std::mem::take(&mut self.channels), connection, hub);
                 Ok(object(&"ok"))
             }
             Method::SetHeartbeat => self.set_heartbeat(parameters),
@@ -71,13 +71,12 @@ impl Client {
                 self.heartbeat = None;
                 Ok(object(&"ok"))
             }
-            Method::Test => {
-                if let Some(heartbeat) = &mut self.heartbeat {
+            Method::Query(query) => {
+                if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| query == Query::Test) {
                     heartbeat.answered();
                 }
-                methods::call(hub, request.method, parameters)
+                methods::call(hub, query, parameters)
             }
-            other => methods::call(hub, other, parameters),
         }
     }
 
@@ -170,8 +169,8 @@ impl Session for Client {
 }
 
 /// Answers with what was subscribed.
-fn unsubscribe(known: BTreeMap<String, Stream>, connection: &Connection, hub: &Hub) -> String {
-    for (name, stream) in &known {
+fn unsubscribe(known: &BTreeMap<String, Stream>, connection: &Connection, hub: &Hub) -> String {
+    for (name, stream) in known {
         hub.subscriptions.remove(*stream, connection.id, name);
     }
     object(&known.keys().collect::<Vec<_>>())

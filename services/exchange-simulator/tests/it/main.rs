@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::float_arithmetic,
     missing_docs
 )]
 
@@ -12,7 +13,12 @@ mod captures;
 mod client;
 mod config;
 mod control;
+mod deribit;
+mod deribit_client;
+mod deribit_faults;
+mod deribit_rest;
 mod limits;
+mod okx;
 mod replay;
 mod rest;
 mod streams;
