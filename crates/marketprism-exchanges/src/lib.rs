@@ -8,6 +8,7 @@ mod binance;
 pub mod book;
 mod context;
 mod decode;
+mod deribit;
 mod expiry;
 mod liveness;
 mod okx;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::binance;
 use crate::session::{Rejected, Session};
+use crate::{binance, deribit};
 
 /// One connection's share of the work. Serialised, it begins a recording.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -165,7 +165,8 @@ pub struct ConnectionPath {
 }
 
 /// Every integration.
-pub const INTEGRATIONS: &[&Integration] = &[&binance::spot::INTEGRATION, &binance::usdm::INTEGRATION];
+pub const INTEGRATIONS: &[&Integration] =
+    &[&binance::spot::INTEGRATION, &binance::usdm::INTEGRATION, &deribit::integration::INTEGRATION];
 
 /// The integration with this id.
 #[must_use]
