@@ -2,15 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clickhouse::RowWrite;
 use marketprism_core::{DataType, Message};
 
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::rows::{
-    FromEntry, FundingRateRow, GapRow, LiquidationRow, LsrAllAccountRow, LsrTopPositionRow, OpenInterestRow,
-    OrderBookRow, TradeRow, VolatilityIndexRow,
+    FromEntries, FundingRates, Gaps, Liquidations, LsrAllAccounts, LsrTopPositions, OpenInterests,
+    OrderBooks, Trades, VolatilityIndices,
 };
+use crate::schema::columns;
 use crate::table::table;
 
 /// A message and which message of its stream it is.
@@ -48,39 +48,37 @@ impl Store {
             return Err(StoreError::MixedBatch { table: table(data_type) });
         }
         let written = match data_type {
-            DataType::Trade => self.write::<TradeRow<'static>>(data_type, entries).await,
-            DataType::OrderBook => self.write::<OrderBookRow<'static>>(data_type, entries).await,
-            DataType::FundingRate => self.write::<FundingRateRow<'static>>(data_type, entries).await,
-            DataType::OpenInterest => self.write::<OpenInterestRow<'static>>(data_type, entries).await,
-            DataType::Liquidation => self.write::<LiquidationRow<'static>>(data_type, entries).await,
-            DataType::VolatilityIndex => self.write::<VolatilityIndexRow<'static>>(data_type, entries).await,
-            DataType::LsrTopPosition => self.write::<LsrTopPositionRow<'static>>(data_type, entries).await,
-            DataType::LsrAllAccount => self.write::<LsrAllAccountRow<'static>>(data_type, entries).await,
-            DataType::Gap => self.write::<GapRow<'static>>(data_type, entries).await,
+            DataType::Trade => self.write::<Trades>(data_type, entries).await,
+            DataType::OrderBook => self.write::<OrderBooks>(data_type, entries).await,
+            DataType::FundingRate => self.write::<FundingRates>(data_type, entries).await,
+            DataType::OpenInterest => self.write::<OpenInterests>(data_type, entries).await,
+            DataType::Liquidation => self.write::<Liquidations>(data_type, entries).await,
+            DataType::VolatilityIndex => self.write::<VolatilityIndices>(data_type, entries).await,
+            DataType::LsrTopPosition => self.write::<LsrTopPositions>(data_type, entries).await,
+            DataType::LsrAllAccount => self.write::<LsrAllAccounts>(data_type, entries).await,
+            DataType::Gap => self.write::<Gaps>(data_type, entries).await,
         };
         written.map_err(|error| {
             self.failed(&format!("insert {} rows into {}", entries.len(), table(data_type)), error)
         })
     }
 
-    async fn write<R>(&self, data_type: DataType, entries: &[Entry<'_>]) -> clickhouse::error::Result<()>
-    where
-        R: RowWrite,
-        for<'a> R::Value<'a>: FromEntry<'a>,
-    {
+    async fn write<T: FromEntries>(
+        &self,
+        data_type: DataType,
+        entries: &[Entry<'_>],
+    ) -> clickhouse::error::Result<()> {
+        let table = table(data_type);
         let limit = self.config.insert_timeout;
-        let created_at = now_micros();
+        let block = T::block(entries, now_micros()).encode();
         let mut insert = self
             .inserter
-            .insert::<R>(table(data_type))
-            .await?
+            .insert_formatted_with(format!(
+                "INSERT INTO `{table}` ({}) FORMAT Native",
+                columns::stored(table)
+            ))
             .with_timeouts(Some(limit), Some(limit.saturating_add(ANSWER_GRACE)));
-        for entry in entries {
-            // Of one data type, as the caller has checked.
-            if let Some(row) = <R::Value<'_> as FromEntry<'_>>::from_entry(entry, created_at) {
-                insert.write(&row).await?;
-            }
-        }
+        insert.send(block.into()).await?;
         insert.end().await
     }
 }

@@ -13,6 +13,7 @@ pub mod epoch;
 mod error;
 mod insert;
 pub mod ledger;
+mod native;
 pub mod range;
 mod rows;
 pub mod schema;

@@ -3,11 +3,11 @@
 use marketprism_core::message::FundingRate;
 use marketprism_core::{Decimal, Timestamp};
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `funding_rates`.
-    FundingRateRow from FundingRate as message {
+table_columns! {
+    /// The table `funding_rates`.
+    FundingRates from FundingRate as message {
         funding_rate: i128 = message.funding_rate.units(),
         funding_time: Option<i64> = message.funding_time_us.map(Timestamp::as_micros),
         next_funding_time: Option<i64> = message.next_funding_time_us.map(Timestamp::as_micros),

@@ -3,18 +3,18 @@
 use marketprism_core::Timestamp;
 use marketprism_core::message::Gap;
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `gaps`.
-    GapRow from Gap as message {
-        missing_data_type: &'static str = message.missing_data_type.as_str(),
+table_columns! {
+    /// The table `gaps`.
+    Gaps from Gap as message {
+        missing_data_type: &str = message.missing_data_type.as_str(),
         from_sequence: Option<u64> = message.from_sequence,
         to_sequence: Option<u64> = message.to_sequence,
         from_time: Option<i64> = message.from_time_us.map(Timestamp::as_micros),
         to_time: Option<i64> = message.to_time_us.map(Timestamp::as_micros),
-        reason: &'static str = message.reason.as_str(),
+        reason: &str = message.reason.as_str(),
         filled: u64 = message.filled,
-        detail: Option<&'a str> = message.detail.as_deref(),
+        detail: Option<&str> = message.detail.as_deref(),
     }
 }

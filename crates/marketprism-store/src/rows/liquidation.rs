@@ -3,16 +3,16 @@
 use marketprism_core::Decimal;
 use marketprism_core::message::Liquidation;
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `liquidations`.
-    LiquidationRow from Liquidation as message {
-        side: &'static str = message.side.as_str(),
+table_columns! {
+    /// The table `liquidations`.
+    Liquidations from Liquidation as message {
+        side: &str = message.side.as_str(),
         price: i128 = message.price.units(),
         average_price: Option<i128> = message.average_price.map(Decimal::units),
         quantity: i128 = message.quantity.units(),
         contracts: Option<i128> = message.contracts.map(Decimal::units),
-        status: Option<&'a str> = message.status.as_deref(),
+        status: Option<&str> = message.status.as_deref(),
     }
 }

@@ -3,11 +3,11 @@
 use marketprism_core::Decimal;
 use marketprism_core::message::OpenInterest;
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `open_interests`.
-    OpenInterestRow from OpenInterest as message {
+table_columns! {
+    /// The table `open_interests`.
+    OpenInterests from OpenInterest as message {
         open_interest: Option<i128> = message.open_interest.map(Decimal::units),
         open_interest_base: Option<i128> = message.open_interest_base.map(Decimal::units),
         open_interest_value: Option<i128> = message.open_interest_value.map(Decimal::units),

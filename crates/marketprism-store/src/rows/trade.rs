@@ -3,15 +3,15 @@
 use marketprism_core::Decimal;
 use marketprism_core::message::Trade;
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `trades`.
-    TradeRow from Trade as message {
-        trade_id: &'a str = &message.trade_id,
+table_columns! {
+    /// The table `trades`.
+    Trades from Trade as message {
+        trade_id: &str = &message.trade_id,
         price: i128 = message.price.units(),
         quantity: i128 = message.quantity.units(),
-        side: &'static str = message.side.as_str(),
+        side: &str = message.side.as_str(),
         is_maker: Option<bool> = message.is_maker_buyer,
         contracts: Option<i128> = message.contracts.map(Decimal::units),
         trade_sequence: Option<u64> = message.trade_sequence,

@@ -3,11 +3,11 @@
 use marketprism_core::Decimal;
 use marketprism_core::message::VolatilityIndex;
 
-use super::table_row;
+use super::table_columns;
 
-table_row! {
-    /// A row of `volatility_indices`.
-    VolatilityIndexRow from VolatilityIndex as message {
+table_columns! {
+    /// The table `volatility_indices`.
+    VolatilityIndices from VolatilityIndex as message {
         index_value: i128 = message.index_value.units(),
         open: Option<i128> = message.open.map(Decimal::units),
         high: Option<i128> = message.high.map(Decimal::units),
