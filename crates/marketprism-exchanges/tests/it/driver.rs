@@ -6,7 +6,7 @@ use marketprism_core::message::{Gap, OrderBook, Trade};
 use marketprism_core::{DataType, Instrument, MarketType, Message, Timestamp};
 use marketprism_exchanges::registry::{self, BookMode, Seed, SessionConfig, SessionOptions};
 use marketprism_exchanges::{
-    Effects, FetchFailed, Frame, Link, Lost, Note, Rejected, Request, RequestId, Session, StreamState,
+    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session, StreamState,
 };
 
 /// What a session asked for, in order of type. Messages are kept as the wire carries them.
@@ -14,8 +14,12 @@ use marketprism_exchanges::{
 pub struct Recorded {
     pub messages: Vec<String>,
     pub sent: Vec<String>,
+    /// The socket of each.
+    pub sent_on: Vec<Link>,
     pub requests: Vec<Request>,
     pub reconnects: Vec<Lost>,
+    /// The socket of each.
+    pub reconnected: Vec<Link>,
     pub notes: Vec<String>,
 }
 
@@ -26,14 +30,16 @@ impl Effects for Recorded {
         message.encode(&mut payload).unwrap();
         self.messages.push(String::from_utf8(payload).unwrap());
     }
-    fn send(&mut self, _: Link, text: String) {
+    fn send(&mut self, link: Link, text: String) {
         self.sent.push(text);
+        self.sent_on.push(link);
     }
     fn fetch(&mut self, request: Request) {
         self.requests.push(request);
     }
-    fn reconnect(&mut self, _: Link, reason: Lost) {
+    fn reconnect(&mut self, link: Link, reason: Lost) {
         self.reconnects.push(reason);
+        self.reconnected.push(link);
     }
     fn note(&mut self, note: Note<'_>) {
         self.notes.push(format!("{note:?}"));
@@ -41,7 +47,7 @@ impl Effects for Recorded {
 }
 
 impl Recorded {
-    fn of<'r, T: serde::Deserialize<'r>>(&'r self, data_type: DataType) -> Vec<T> {
+    pub fn of<'r, T: serde::Deserialize<'r>>(&'r self, data_type: DataType) -> Vec<T> {
         let prefix = format!("{{\"data_type\":\"{data_type}\"");
         let wanted = self.messages.iter().filter(|payload| payload.starts_with(&prefix));
         wanted.map(|payload| serde_json::from_str(payload).unwrap()).collect()
@@ -115,16 +121,34 @@ impl Driver {
     }
 
     pub fn opened(&mut self) {
-        self.session.opened(LINK, self.now, &mut self.recorded);
+        self.opened_on(LINK);
+    }
+    pub fn opened_on(&mut self, link: Link) {
+        self.session.opened(link, self.now, &mut self.recorded);
     }
     pub fn closed(&mut self) {
-        self.session.closed(LINK, self.now, &mut self.recorded);
+        self.closed_on(LINK);
+    }
+    pub fn closed_on(&mut self, link: Link) {
+        self.session.closed(link, self.now, &mut self.recorded);
+    }
+    pub fn set_instruments(&mut self, instruments: Vec<Instrument>) {
+        self.session.set_instruments(instruments, self.now, &mut self.recorded);
+    }
+    pub fn set_pressure(&mut self, pressure: Pressure) {
+        self.session.set_pressure(pressure);
+    }
+    pub fn resync(&mut self, market_type: MarketType, symbol: &str) -> bool {
+        self.session.resync(market_type, symbol, self.now, &mut self.recorded)
     }
     pub fn drain(&mut self) {
         self.session.drain(self.now, &mut self.recorded);
     }
     pub fn frame(&mut self, text: &str) -> Result<(), Rejected> {
-        self.session.frame(LINK, Frame::Text(text), self.now, &mut self.recorded)
+        self.frame_on(LINK, text)
+    }
+    pub fn frame_on(&mut self, link: Link, text: &str) -> Result<(), Rejected> {
+        self.session.frame(link, Frame::Text(text), self.now, &mut self.recorded)
     }
     pub fn binary(&mut self, bytes: &[u8]) -> Result<(), Rejected> {
         self.session.frame(LINK, Frame::Binary(bytes), self.now, &mut self.recorded)
