@@ -23,6 +23,8 @@ struct Header<'a> {
     connection: Cow<'a, str>,
     what: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     link: Option<u64>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     path: Option<Cow<'a, str>>,
@@ -54,6 +56,7 @@ enum Kind {
 /// What a record's bytes are about, beside when and where.
 #[derive(Default)]
 struct Facts<'a> {
+    run: Option<u64>,
     link: Option<u64>,
     path: Option<&'a str>,
     status: Option<u16>,
@@ -65,7 +68,9 @@ struct Facts<'a> {
 pub(crate) fn encode(record: &Record, block: &mut Vec<u8>) -> serde_json::Result<()> {
     let none = Facts::default;
     let (what, facts, bytes): (_, _, &[u8]) = match &record.what {
-        What::Session(config) => (Kind::Session, none(), config.as_bytes()),
+        What::Session { run, config } => {
+            (Kind::Session, Facts { run: Some(*run), ..none() }, config.as_bytes())
+        }
         What::Instruments(list) => (Kind::Instruments, none(), list.as_bytes()),
         What::Opened { link } => (Kind::Opened, of_link(*link), b""),
         What::Closed { link, reason } => (Kind::Closed, of_link(*link), reason.as_bytes()),
@@ -86,6 +91,7 @@ pub(crate) fn encode(record: &Record, block: &mut Vec<u8>) -> serde_json::Result
         integration: Cow::Borrowed(&record.integration),
         connection: Cow::Borrowed(&record.connection),
         what,
+        run: facts.run,
         link: facts.link,
         path: facts.path.map(Cow::Borrowed),
         status: facts.status,
@@ -114,7 +120,7 @@ pub(crate) fn decode(block: &mut &[u8]) -> Result<Record, String> {
     let link = || header.link.ok_or("no field `link`");
     let path = || header.path.as_deref().map(str::to_owned).ok_or("no field `path`");
     let what = match header.what {
-        Kind::Session => What::Session(text(bytes)?),
+        Kind::Session => What::Session { run: header.run.ok_or("no field `run`")?, config: text(bytes)? },
         Kind::Instruments => What::Instruments(text(bytes)?),
         Kind::Opened => What::Opened { link: link()? },
         Kind::Closed => What::Closed { link: link()?, reason: text(bytes)? },

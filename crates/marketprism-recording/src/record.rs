@@ -19,11 +19,16 @@ pub struct Record {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// A session begins, with this configuration as JSON: instruments, data types, options, seeds.
-    Session(String),
+    /// A session begins; or, at the start of a file, one goes on that began in an earlier one.
+    Session {
+        /// Which run of the collector it belongs to: the same connection in another run is another session.
+        run: u64,
+        /// How it was configured, as JSON: instruments, data types, options, seeds.
+        config: String,
+    },
     /// The session's instruments are these from now on, as JSON.
     Instruments(String),
-    /// A socket is open.
+    /// A socket is open; told again at the start of each file.
     Opened {
         /// Its number.
         link: u64,

@@ -23,7 +23,7 @@ fn frame(number: i64) -> Record {
 fn every_kind() -> Vec<Record> {
     let path = || "/api/v3/depth?symbol=BTCUSDT&limit=1000".to_owned();
     let kinds = [
-        What::Session(r#"{"instruments":[]}"#.to_owned()),
+        What::Session { run: 5, config: r#"{"instruments":[]}"#.to_owned() },
         What::Instruments("[]".to_owned()),
         What::Opened { link: 7 },
         What::Closed { link: 7, reason: "closed by the exchange\nwith a line end".to_owned() },

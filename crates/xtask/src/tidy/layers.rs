@@ -7,6 +7,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("marketprism-core", &[]),
     ("marketprism-exchanges", &["marketprism-core"]),
     ("marketprism-recording", &["marketprism-core"]),
+    (
+        "marketprism-replay",
+        &["marketprism-core", "marketprism-exchanges", "marketprism-recording"],
+    ),
     ("marketprism-bus", &["marketprism-core"]),
     ("marketprism-store", &["marketprism-core"]),
     ("marketprism-service", &[]),
@@ -16,7 +20,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "marketprism-collector",
-        &["marketprism-core", "marketprism-exchanges", "marketprism-bus", "marketprism-service"],
+        &[
+            "marketprism-core",
+            "marketprism-exchanges",
+            "marketprism-recording",
+            "marketprism-replay",
+            "marketprism-bus",
+            "marketprism-service",
+        ],
     ),
     (
         "marketprism-hot-storage",

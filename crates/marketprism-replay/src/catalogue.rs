@@ -1,0 +1,102 @@
+//! Which instruments a capture is about: captures name them in their frames, and what they are is in the exchange's
+//! instrument list, where that was captured or given.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use compact_str::CompactString;
+use marketprism_core::{Instrument, MarketType};
+use marketprism_exchanges::Rejected;
+use marketprism_exchanges::registry::Integration;
+
+/// Where a frame names its instrument; what follows is data.
+const NAME_BYTES_MAX: usize = 160;
+/// Names remembered as none of ours; more only cost the looking up.
+const UNKNOWN_MAX: usize = 10_000;
+/// Without a list a pair's name is split before one of these, the longest first.
+const QUOTES: &[&str] =
+    &["FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB"];
+
+/// The instruments known, and those heard.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    integration: &'static Integration,
+    market_type: MarketType,
+    listed: BTreeMap<String, Instrument>,
+    heard: BTreeMap<CompactString, Instrument>,
+    unknown: BTreeSet<CompactString>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(integration: &'static Integration, market_type: MarketType) -> Self {
+        let (listed, heard, unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { integration, market_type, listed, heard, unknown }
+    }
+
+    /// Whether a recorded answer is an instrument list of this market.
+    pub(crate) fn is_list(&self, path: &str) -> bool {
+        let route = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
+        self.integration.instruments_requests.iter().any(|request| route(request.path) == route(path))
+    }
+
+    /// Learns an instrument list.
+    pub(crate) fn learn(&mut self, body: &[u8]) -> Result<(), Rejected> {
+        for instrument in (self.integration.instruments)(body)? {
+            if instrument.market_type == self.market_type {
+                self.listed.insert(instrument.instrument_id.clone(), instrument);
+            }
+        }
+        self.unknown.clear();
+        Ok(())
+    }
+
+    /// An instrument that this frame names and no frame named before, if `is_wanted`.
+    pub(crate) fn hear(&mut self, frame: &str, is_wanted: impl Fn(&Instrument) -> bool) -> bool {
+        let start = frame.as_bytes().get(..NAME_BYTES_MAX).unwrap_or(frame.as_bytes());
+        for word in words(start) {
+            if self.heard.contains_key(word) {
+                return false;
+            }
+            if self.unknown.contains(word) {
+                continue;
+            }
+            match self.instrument(&word.to_uppercase()).filter(&is_wanted) {
+                Some(instrument) => {
+                    self.heard.insert(word.into(), instrument);
+                    return true;
+                }
+                None if self.unknown.len() < UNKNOWN_MAX => {
+                    self.unknown.insert(word.into());
+                }
+                None => {}
+            }
+        }
+        false
+    }
+
+    /// Every instrument heard so far.
+    pub(crate) fn heard(&self) -> Vec<Instrument> {
+        self.heard.values().cloned().collect()
+    }
+
+    fn instrument(&self, name: &str) -> Option<Instrument> {
+        if !self.listed.is_empty() {
+            return self.listed.get(name).cloned();
+        }
+        let quote = QUOTES.iter().find(|quote| name.ends_with(*quote))?;
+        let base = name.strip_suffix(quote)?;
+        let base = base.strip_suffix('-').unwrap_or(base);
+        let is_base = !base.is_empty() && base.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_base
+            .then(|| Instrument::pair(self.integration.exchange, self.market_type, base, quote, name).ok())
+            .flatten()
+    }
+}
+
+/// What could be names: runs of letters, digits, `-` and `_`.
+fn words(start: &[u8]) -> impl Iterator<Item = &str> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    start
+        .split(move |byte| !is_part(byte))
+        .filter_map(|word| str::from_utf8(word).ok())
+        .filter(|word| word.len() > 2)
+}

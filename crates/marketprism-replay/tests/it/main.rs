@@ -1,0 +1,6 @@
+//! Replays of our own recordings, and of captures made by others where they are there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout)]
+
+mod captures;
+mod collected;
