@@ -1,7 +1,7 @@
 //! The board on which exchanges and connections write how their streams are doing, and the task that turns it into health and
 //! metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use marketprism_service::{CancellationToken, Check, Health, Report};
 use serde_json::json;
 
 use crate::clock;
+use crate::gate::Gate;
 use crate::metrics::StreamMetrics;
 
 const STATES: [(StreamState, &str); 5] = [
@@ -37,6 +38,8 @@ struct Shared {
     streams: BTreeMap<(String, String), Vec<StreamStatus>>,
     /// By exchange.
     complaints: BTreeMap<String, String>,
+    /// By exchange: what is closed is a complaint, too.
+    gates: BTreeMap<String, Vec<Gate>>,
 }
 
 impl Board {
@@ -52,6 +55,11 @@ impl Board {
             Some(complaint) => shared.complaints.insert(exchange.to_owned(), complaint),
             None => shared.complaints.remove(exchange),
         };
+    }
+
+    /// The gates of an exchange, watched from now on.
+    pub(crate) fn gates(&self, exchange: &str, gates: Vec<Gate>) {
+        self.lock().gates.insert(exchange.to_owned(), gates);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
@@ -82,9 +90,10 @@ pub(crate) async fn report(
             }
         }
         let shared = board.lock();
-        match shared.complaints.values().cloned().collect::<Vec<_>>() {
+        let closed = shared.gates.values().flatten().filter_map(Gate::closed).map(|closed| closed.why);
+        match shared.complaints.values().cloned().chain(closed).collect::<BTreeSet<_>>() {
             complaints if complaints.is_empty() => exchanges.healthy(),
-            complaints => exchanges.degraded(complaints.join("; ")),
+            complaints => exchanges.degraded(Vec::from_iter(complaints).join("; ")),
         }
         for (data_type, streams) in by_data_type(&shared) {
             judge(&health.check(data_type.as_str()), &streams);

@@ -1,20 +1,20 @@
 //! One configured exchange: learns its instruments, plans its connections, owns them until told to stop.
 
-use marketprism_bus::{Bus, Outgoing};
+use marketprism_bus::Bus;
 use marketprism_core::Instrument;
 use marketprism_exchanges::FetchFailed;
 use marketprism_exchanges::registry::{Integration, SessionConfig};
-use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Context, Report};
+use marketprism_service::{Backoff, CancellationToken, Context, Report};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::board::Board;
 use crate::config::ExchangeConfig;
-use crate::connection::Connection;
+use crate::connection::{COMMANDS_MAX, Connection, ConnectionConfig, Shared};
 use crate::metrics::ConnectionMetrics;
 use crate::plan::{Planned, plan};
+use crate::proxy::Way;
 use crate::rest::Rest;
 use crate::seeds;
 use crate::socket::Dialer;
@@ -26,10 +26,9 @@ pub(crate) struct Exchange {
     pub(crate) integration: &'static Integration,
     pub(crate) config: ExchangeConfig,
     pub(crate) rest: Rest,
-    pub(crate) reconnect: BackoffConfig,
+    pub(crate) way: Way,
     pub(crate) bus: Bus,
-    pub(crate) queue: mpsc::Sender<Outgoing>,
-    pub(crate) board: Board,
+    pub(crate) shared: Shared,
 }
 
 impl Exchange {
@@ -42,11 +41,13 @@ impl Exchange {
         let selected = select(self.integration, &self.config, &listed, &BTreeSet::new());
         if let Some(complaint) = selected.complaint(self.integration.id) {
             tracing::error!(exchange = self.integration.id, complaint, "check the configured symbols");
-            self.board.complain(self.integration.id, Some(complaint));
+            self.shared.board.complain(self.integration.id, Some(complaint));
         }
         let instruments = selected.instruments;
         let base = self.config.ws_url.as_deref().unwrap_or(self.integration.ws_url);
-        let dialer = Dialer::new(base, self.integration);
+        let attempts = self.config.connects_per_minute_max;
+        let dialer = Dialer::new(base, self.integration, self.way.clone(), attempts);
+        self.shared.board.gates(self.integration.id, vec![self.rest.gate().clone(), dialer.gate().clone()]);
         let mut connections = JoinSet::new();
         for planned in plan(self.integration, &self.config, &instruments, &[]) {
             let connection = self.connection(planned, dialer.clone()).await?;
@@ -80,42 +81,46 @@ impl Exchange {
             options: self.config.session_options(),
             seeds,
         });
-        Ok(Connection {
+        let (_commander, commands) = mpsc::channel(COMMANDS_MAX);
+        Ok(Connection::new(ConnectionConfig {
             exchange: self.integration.id,
             metrics: ConnectionMetrics::new(self.integration, &planned.name),
             name: planned.name,
             path: planned.path,
             session,
+            redundancy: usize::from(self.config.redundancy),
+            life: self.config.life(self.integration),
             dialer,
             rest: self.rest.clone(),
-            queue: self.queue.clone(),
-            board: self.board.clone(),
-            reconnect: self.reconnect,
-        })
+            commands,
+            shared: self.shared.clone(),
+        }))
     }
 
     /// The instrument list; asks until there is one.
     async fn instruments(&self) -> Vec<Instrument> {
         let Integration { id, instruments_requests, .. } = self.integration;
         let [request] = instruments_requests else { return Vec::new() };
-        let mut backoff = Backoff::new(self.reconnect);
+        let mut backoff = Backoff::new(self.shared.reconnect);
         loop {
-            let body = self.rest.get(request.path, request.weight).await;
+            let body = self.rest.get(request.path, request.weight, request.limit).await;
             let complaint = match body {
                 Ok(body) => match (self.integration.instruments)(&body) {
                     Ok(instruments) => {
-                        self.board.complain(id, None);
+                        self.shared.board.complain(id, None);
                         return instruments;
                     }
                     Err(error) => format!("{id}: the instrument list cannot be read: {error}"),
                 },
-                Err(FetchFailed::Status { status: status @ (451 | 403), body, .. }) => format!(
-                    "{id} refuses this address (status {status}: {body}); use a proxy or set exchanges.{id}.enabled: false"
-                ),
+                // The gate says what to do, and when it is tried again.
+                Err(FetchFailed::Status { status: 429 | 418 | 451 | 403, .. }) => {
+                    self.rest.gate().opened().await;
+                    continue;
+                }
                 Err(error) => format!("{id}: no instrument list: {error}"),
             };
             tracing::error!(exchange = id, complaint, "exchange is off; trying again");
-            self.board.complain(id, Some(complaint));
+            self.shared.board.complain(id, Some(complaint));
             tokio::time::sleep(backoff.next_delay(Duration::ZERO)).await;
         }
     }

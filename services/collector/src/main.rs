@@ -10,14 +10,21 @@ mod clock;
 mod config;
 mod connection;
 mod exchange;
+mod gate;
 mod metrics;
 mod outbox;
+mod overflow;
 mod plan;
+mod pressure;
+mod proxy;
 mod publish;
+mod queue;
 mod rest;
 mod seeds;
+mod sequence;
 mod socket;
 mod symbols;
+mod tap;
 
 use std::process::ExitCode;
 

@@ -2,7 +2,7 @@
 
 use marketprism_core::DataType;
 use marketprism_exchanges::registry::Integration;
-use metrics::{Counter, Gauge};
+use metrics::{Counter, Gauge, Histogram};
 use metrics_derive::Metrics;
 
 /// Why frames are rejected: the closed set of `Rejected::reason`.
@@ -37,6 +37,22 @@ pub(crate) struct SocketMetrics {
     pub(crate) trades_backfilled_total: Counter,
     /// Gaps declared.
     pub(crate) gaps_total: Counter,
+    /// Messages that wait because the queue to the publisher is full.
+    pub(crate) overflow_messages: Gauge,
+    /// Messages given up because the overflow was full too; each is covered by a gap.
+    pub(crate) messages_shed_total: Counter,
+}
+
+/// How long messages of one data type are on their way.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct LatencyMetrics {
+    /// Seconds from the exchange's time of an event to its receipt, by the two clocks.
+    pub(crate) receive_latency_seconds: Histogram,
+    /// Seconds from the receipt of a frame until its message is handed to the publisher.
+    pub(crate) publish_handover_seconds: Histogram,
+    /// Seconds from the receipt of a frame until the broker has confirmed its message.
+    pub(crate) publish_latency_seconds: Histogram,
 }
 
 /// Frames rejected for one `reason`.
@@ -77,8 +93,28 @@ pub(crate) struct RestMetrics {
     pub(crate) rest_failures_total: Counter,
     /// Times the exchange said that we ask too often.
     pub(crate) rest_limited_total: Counter,
+    /// Times the exchange said that this address is banned.
+    pub(crate) rest_banned_total: Counter,
+    /// Times the exchange refused this address for good (451, 403).
+    pub(crate) rest_refused_total: Counter,
     /// Request weight the exchange says was used in the current minute.
     pub(crate) rest_used_weight: Gauge,
+}
+
+/// What the collector does without.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct PressureMetrics {
+    /// 0 nothing, 1 books are published more rarely, 2 polled ratios pause besides, 3 books are held back besides.
+    pub(crate) pressure_level: Gauge,
+}
+
+/// One `resource`: memory, descriptors, publish_queue or publish_lag.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct ResourceMetrics {
+    /// Percent of the resource's limit that is used.
+    pub(crate) pressure_percent: Gauge,
 }
 
 /// Streams of one exchange and data type, by `state`.
@@ -93,14 +129,8 @@ pub(crate) struct StreamMetrics {
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionMetrics {
     pub(crate) socket: SocketMetrics,
-    emitted: Vec<(DataType, EmitMetrics)>,
+    emitted: Vec<(DataType, EmitMetrics, LatencyMetrics)>,
     rejected: Vec<(&'static str, RejectMetrics)>,
-    pub(crate) resyncs_total: Counter,
-    pub(crate) book_updates_total: Counter,
-    pub(crate) duplicates_total: Counter,
-    pub(crate) ignored_total: Counter,
-    pub(crate) backfilled_total: Counter,
-    pub(crate) gaps_total: Counter,
 }
 
 impl ConnectionMetrics {
@@ -116,28 +146,23 @@ impl ConnectionMetrics {
         ]);
         let emitted = DataType::ALL.iter().map(|data_type| {
             let labels = [exchange_label, market_label, ("data_type", data_type.as_str())];
-            (*data_type, EmitMetrics::new_with_labels(&labels))
+            (*data_type, EmitMetrics::new_with_labels(&labels), LatencyMetrics::new_with_labels(&labels))
         });
         let rejected = REJECT_REASONS.iter().map(|reason| {
             (*reason, RejectMetrics::new_with_labels(&[exchange_label, market_label, ("reason", *reason)]))
         });
-        Self {
-            emitted: emitted.collect(),
-            rejected: rejected.collect(),
-            resyncs_total: socket.orderbook_resyncs_total.clone(),
-            book_updates_total: socket.orderbook_updates_total.clone(),
-            duplicates_total: socket.trade_duplicates_total.clone(),
-            ignored_total: socket.frames_ignored_total.clone(),
-            backfilled_total: socket.trades_backfilled_total.clone(),
-            gaps_total: socket.gaps_total.clone(),
-            socket,
-        }
+        Self { socket, emitted: emitted.collect(), rejected: rejected.collect() }
     }
 
     pub(crate) fn emitted(&self, data_type: DataType) {
-        if let Some((_, handle)) = self.emitted.iter().find(|(known, _)| *known == data_type) {
+        if let Some((_, handle, _)) = self.emitted.iter().find(|(known, ..)| *known == data_type) {
             handle.messages_published_labeled_total.increment(1);
         }
+    }
+
+    /// `None` for no data type.
+    pub(crate) fn latency(&self, data_type: DataType) -> Option<&LatencyMetrics> {
+        self.emitted.iter().find(|(known, ..)| *known == data_type).map(|(_, _, latency)| latency)
     }
 
     pub(crate) fn rejected(&self, reason: &str) {

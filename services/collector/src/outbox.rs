@@ -1,96 +1,148 @@
-//! What a session asks for, collected until the connection performs it.
+//! What a session asks for: messages go on at once, the rest is collected until the connection performs it.
+
+use std::time::Instant;
 
 use bytes::Bytes;
-use marketprism_bus::Outgoing;
+use marketprism_bus::{Outgoing, Stopwatch};
 use marketprism_core::message_id::message_id;
-use marketprism_core::{DataType, Message};
+use marketprism_core::{DataType, Message, Source, Timestamp};
 use marketprism_exchanges::{Effects, Link, Lost, Note, Request};
 
 use crate::metrics::ConnectionMetrics;
+use crate::overflow::Overflow;
+use crate::queue::Timed;
 
 /// Bytes of a usual trade; books grow their buffer once.
 const PAYLOAD_BYTES_USUAL: usize = 384;
 
-/// Effects waiting to be performed, in the order they were asked for. Emptied after every call of the session, so it
-/// holds what one frame or tick brings.
+/// Effects, in the order they were asked for. Emptied after every call of the session, so it holds what one frame or tick
+/// brings.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    pub(crate) messages: Vec<Outgoing>,
-    pub(crate) sends: Vec<String>,
+    pub(crate) overflow: Overflow,
+    pub(crate) sends: Vec<(Link, String)>,
     pub(crate) fetches: Vec<Request>,
-    pub(crate) lost: Option<Lost>,
+    pub(crate) lost: Vec<(Link, Lost)>,
+    /// Streams acknowledged in the present frame.
+    pub(crate) subscribed: usize,
+    /// When what the session looks at was received.
+    received: Instant,
     pub(crate) metrics: ConnectionMetrics,
 }
 
 impl Outbox {
-    pub(crate) const fn new(metrics: ConnectionMetrics) -> Self {
-        Self { messages: Vec::new(), sends: Vec::new(), fetches: Vec::new(), lost: None, metrics }
+    pub(crate) fn new(overflow: Overflow, metrics: ConnectionMetrics) -> Self {
+        Self {
+            overflow,
+            sends: Vec::new(),
+            fetches: Vec::new(),
+            lost: Vec::new(),
+            subscribed: 0,
+            received: Instant::now(),
+            metrics,
+        }
+    }
+
+    /// The session is about to look at something that was received just now.
+    pub(crate) fn received(&mut self) -> &mut Self {
+        self.received = Instant::now();
+        self
+    }
+
+    /// Declares what was shed, once there is room for that.
+    pub(crate) fn declare_shed(&mut self, now: Timestamp) {
+        for shed in self.overflow.take_shed() {
+            self.emit(shed.gap(now).into());
+        }
+    }
+
+    fn count(&self, message: &Message<'_>, subject: &str) {
+        let common = message.common();
+        self.metrics.emitted(message.data_type());
+        if common.source == Source::Ws
+            && common.ts_event_source.is_none()
+            && let Some(latency) = self.metrics.latency(message.data_type())
+            && let Ok(micros) = u64::try_from(common.ts_recv_us.micros_since(common.ts_event_us))
+        {
+            latency.receive_latency_seconds.record(std::time::Duration::from_micros(micros));
+        }
+        if let Message::Gap(gap) = message {
+            self.metrics.socket.gaps_total.increment(1);
+            tracing::warn!(
+                subject,
+                missing = %gap.missing_data_type,
+                reason = %gap.reason,
+                from = gap.from_sequence,
+                to = gap.to_sequence,
+                filled = gap.filled,
+                detail = gap.detail.as_deref(),
+                "gap"
+            );
+        }
     }
 }
 
 impl Effects for Outbox {
     fn emit(&mut self, message: Message<'_>) {
         let data_type = message.data_type();
+        if !self.overflow.takes(&message) {
+            self.metrics.socket.messages_shed_total.increment(1);
+            return;
+        }
         let mut payload = Vec::with_capacity(PAYLOAD_BYTES_USUAL);
         let encoded = message.subject().map_err(|error| error.to_string()).and_then(|subject| {
             message.encode(&mut payload).map_err(|error| error.to_string())?;
             Ok((message_id(&subject, &message), subject))
         });
-        match encoded {
-            Ok((message_id, subject)) => {
-                self.metrics.emitted(data_type);
-                if let Message::Gap(gap) = &message {
-                    self.metrics.gaps_total.increment(1);
-                    tracing::warn!(
-                        subject = subject.as_str(),
-                        missing = %gap.missing_data_type,
-                        reason = %gap.reason,
-                        from = gap.from_sequence,
-                        to = gap.to_sequence,
-                        filled = gap.filled,
-                        detail = gap.detail.as_deref(),
-                        "gap"
-                    );
-                }
+        match (encoded, self.metrics.latency(data_type)) {
+            (Ok((message_id, subject)), Some(latency)) => {
+                self.count(&message, subject.as_str());
+                let handed = latency.publish_handover_seconds.clone();
+                let confirmed =
+                    Stopwatch::running_since(self.received, latency.publish_latency_seconds.clone());
                 let subject = subject.as_str().to_owned();
-                self.messages.push(Outgoing { subject, message_id, payload: Bytes::from(payload) });
+                let outgoing = Outgoing { subject, message_id, payload: Bytes::from(payload) };
+                self.overflow.push(Timed { outgoing, received: self.received, handed, confirmed });
             }
-            Err(error) => {
+            (encoded, _) => {
                 self.metrics.rejected("invalid_field");
-                tracing::error!(%data_type, error, "message cannot be published");
+                tracing::error!(%data_type, error = encoded.err(), "message cannot be published");
             }
         }
     }
 
-    fn send(&mut self, _: Link, text: String) {
-        self.sends.push(text);
+    fn send(&mut self, link: Link, text: String) {
+        self.sends.push((link, text));
     }
 
     fn fetch(&mut self, request: Request) {
         self.fetches.push(request);
     }
 
-    fn reconnect(&mut self, _: Link, reason: Lost) {
-        // The first reason is the cause, later ones its consequences.
-        self.lost.get_or_insert(reason);
+    fn reconnect(&mut self, link: Link, reason: Lost) {
+        self.lost.push((link, reason));
     }
 
     fn note(&mut self, note: Note<'_>) {
+        let socket = &self.metrics.socket;
         match note {
             Note::Resync { symbol, reason } => {
-                self.metrics.resyncs_total.increment(1);
+                socket.orderbook_resyncs_total.increment(1);
                 tracing::warn!(symbol, %reason, "order book resynchronises");
             }
             Note::Synced { symbol } => tracing::info!(symbol, "order book synchronised"),
-            Note::BookUpdated { .. } => self.metrics.book_updates_total.increment(1),
-            Note::Duplicate { data_type: DataType::Trade } => self.metrics.duplicates_total.increment(1),
+            Note::BookUpdated { .. } => socket.orderbook_updates_total.increment(1),
+            Note::Duplicate { data_type: DataType::Trade } => socket.trade_duplicates_total.increment(1),
             Note::Duplicate { .. } => {}
-            Note::Ignored { .. } => self.metrics.ignored_total.increment(1),
+            Note::Ignored { .. } => socket.frames_ignored_total.increment(1),
             Note::Backfilled { symbol, count } => {
-                self.metrics.backfilled_total.increment(count);
+                socket.trades_backfilled_total.increment(count);
                 tracing::info!(symbol, count, "trades backfilled");
             }
-            Note::Subscribed { streams } => tracing::debug!(streams, "subscribed"),
+            Note::Subscribed { streams } => {
+                self.subscribed += streams;
+                tracing::debug!(streams, "subscribed");
+            }
         }
     }
 }

@@ -50,7 +50,8 @@ fn plan_path(
     let room = Cost::room(integration, config, path);
     let mut places = BTreeMap::new();
     for running in current {
-        let number = running.name.strip_prefix(path.name).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
+        let number =
+            running.name.strip_prefix(path.name).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
         let Some(number) = number else { continue };
         places.extend(running.instruments.iter().map(|one| (one.instrument_id.as_str(), number)));
     }
@@ -65,9 +66,8 @@ fn plan_path(
     let mut shares: BTreeMap<usize, (Cost, Vec<Instrument>)> = BTreeMap::new();
     for (instrument, cost) in placed.into_iter().chain(new) {
         // An empty connection takes any instrument: its streams stay together, however few are allowed.
-        let fits = |number: &usize| {
-            shares.get(number).is_none_or(|(used, _)| used.plus(cost).is_within(room))
-        };
+        let fits =
+            |number: &usize| shares.get(number).is_none_or(|(used, _)| used.plus(cost).is_within(room));
         let Some(number) = place(instrument).or_else(|| (0..=shares.len()).find(fits)) else { continue };
         let (used, share) = shares.entry(number).or_default();
         *used = used.plus(cost);

@@ -1,18 +1,57 @@
 //! The stage between the sources' queue and the broker: publishes in order, drains at the end.
 
-use marketprism_bus::{Bus, BusError, Outgoing, Publisher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use marketprism_bus::{Bus, BusError, Publisher};
 use marketprism_service::{Context, Report};
 use tokio::sync::mpsc;
 
 use crate::metrics::PublishMetrics;
+use crate::queue::{Queued, Timed};
 
 /// Messages taken from the queue at once: saves wake-ups, adds no delay.
 const TAKE_MAX: usize = 256;
 
+/// How long the message that is being handed to the publisher has been on its way. Clones are one.
+#[derive(Debug, Clone)]
+pub(crate) struct PublishLag {
+    began: Instant,
+    /// µs from `began` to its receipt, plus one; 0 while nothing waits.
+    received: Arc<AtomicU64>,
+}
+
+impl Default for PublishLag {
+    fn default() -> Self {
+        Self { began: Instant::now(), received: Arc::default() }
+    }
+}
+
+impl PublishLag {
+    fn of(&self, message: &Timed) {
+        let micros = message.received.saturating_duration_since(self.began).as_micros();
+        self.received.store(u64::try_from(micros).unwrap_or(u64::MAX).saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn none(&self) {
+        self.received.store(0, Ordering::Relaxed);
+    }
+
+    /// Zero while nothing waits.
+    pub(crate) fn get(&self) -> Duration {
+        match self.received.load(Ordering::Relaxed).checked_sub(1) {
+            Some(micros) => self.began.elapsed().saturating_sub(Duration::from_micros(micros)),
+            None => Duration::ZERO,
+        }
+    }
+}
+
 /// Publishes until every source is gone, then waits for the acknowledgements and leaves the broker.
 pub(crate) async fn run(
-    mut messages: mpsc::Receiver<Outgoing>,
+    mut messages: mpsc::Receiver<Queued>,
     publisher: Publisher,
+    lag: PublishLag,
     bus: Bus,
 ) -> Result<(), Report> {
     let metrics = PublishMetrics::default();
@@ -21,9 +60,11 @@ pub(crate) async fn run(
     let publish = async {
         while messages.recv_many(&mut taken, TAKE_MAX).await > 0 {
             metrics.queue_messages.set(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-            for message in taken.drain(..) {
-                one(&publisher, &metrics, message).await?;
+            for queued in taken.drain(..) {
+                lag.of(&queued.message);
+                one(&publisher, &metrics, queued.message).await?;
             }
+            lag.none();
         }
         publisher.drain().await.context("failed to collect the last acknowledgements")
     };
@@ -35,9 +76,13 @@ pub(crate) async fn run(
     bus.drain().await.context("failed to leave the broker")
 }
 
-async fn one(publisher: &Publisher, metrics: &PublishMetrics, message: Outgoing) -> Result<(), Report> {
-    match publisher.publish(message).await {
-        Ok(()) => Ok(()),
+async fn one(publisher: &Publisher, metrics: &PublishMetrics, message: Timed) -> Result<(), Report> {
+    let Timed { outgoing, received, handed, confirmed } = message;
+    match publisher.publish_timed(outgoing, confirmed).await {
+        Ok(()) => {
+            handed.record(received.elapsed());
+            Ok(())
+        }
         // One message that can never be sent is no reason to lose the others.
         Err(error @ (BusError::PayloadTooLarge { .. } | BusError::Subject(_))) => {
             metrics.refused_total.increment(1);

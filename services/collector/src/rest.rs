@@ -1,17 +1,22 @@
-//! REST of one exchange, under one weight budget: the only place where its limits are kept.
+//! REST of one exchange, under the budgets of its host: the only place where an exchange's limits are kept.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use marketprism_exchanges::FetchFailed;
-use marketprism_exchanges::registry::Integration;
+use marketprism_exchanges::registry::{Integration, RestLimit};
 use marketprism_service::{Context, Report};
+use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
+use crate::clock;
+use crate::gate::{Gate, Refusal};
 use crate::metrics::RestMetrics;
+use crate::proxy::Way;
 
 /// The largest body read: the longest instrument list is about 20 MB.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -19,61 +24,126 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 const CONCURRENT_MAX: usize = 4;
 /// The share of the exchange's limit we use: others may run behind the same address.
 const BUDGET_PERCENT: u32 = 50;
+/// When the exchange says that so much of its limit is used, by whomever, nothing is asked until its window turns.
+const USED_PERCENT_MAX: u64 = 80;
 /// A request without an answer after this has none.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause where the exchange says "too many" and not for how long.
-const PAUSE_DEFAULT: Duration = Duration::from_secs(10);
+/// A request waits so long for a pause to end; before a longer one it fails at once, and its session asks again later.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Start of an error body kept for the log.
 const ERROR_BODY_CHARS_MAX: usize = 300;
 
-/// Makes requests of one exchange. Clones share client, budget and pause.
+/// What is shared by all markets at one address: an exchange counts by address, not by our configuration. Bounded by the
+/// configured exchanges.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hosts(Arc<Mutex<BTreeMap<String, Host>>>);
+
 #[derive(Debug, Clone)]
-pub(crate) struct Rest {
-    client: reqwest::Client,
-    base: String,
-    budget: Arc<DefaultDirectRateLimiter>,
+struct Host {
+    gate: Gate,
+    concurrent: Arc<Semaphore>,
+    budgets: BTreeMap<&'static str, Arc<Budget>>,
+}
+
+/// What may be asked against one of the exchange's limits.
+#[derive(Debug)]
+struct Budget {
+    limiter: DefaultDirectRateLimiter,
     /// The most weight one request may have: a single one above the budget would never be let through.
     weight_max: u32,
-    concurrent: Arc<Semaphore>,
-    paused_until: Arc<Mutex<Instant>>,
+}
+
+impl Budget {
+    fn new(limit: &RestLimit) -> Self {
+        let weight = limit.weight.saturating_mul(BUDGET_PERCENT) / 100;
+        let weight = NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(limit.per / weight.get()).unwrap_or(Quota::per_second(weight));
+        Self { limiter: RateLimiter::direct(quota.allow_burst(weight)), weight_max: weight.get() }
+    }
+}
+
+/// Makes requests of one exchange. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Rest {
+    exchange: &'static str,
+    client: reqwest::Client,
+    base: String,
+    host: Host,
+    limits: &'static [RestLimit],
     metrics: RestMetrics,
 }
 
 impl Rest {
-    pub(crate) fn new(base: &str, integration: &Integration) -> Result<Self, Report> {
+    pub(crate) fn new(
+        hosts: &Hosts,
+        base: &str,
+        integration: &'static Integration,
+        way: &Way,
+    ) -> Result<Self, Report> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            .user_agent(concat!("marketprism/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("failed to make the HTTP client")?;
-        let per_minute =
-            integration.rest_limits.first().map_or(0, |limit| limit.weight).saturating_mul(BUDGET_PERCENT)
-                / 100;
-        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+            .user_agent(concat!("marketprism/", env!("CARGO_PKG_VERSION")));
+        let client = way.of_http(client)?.build().context("failed to make the HTTP client")?;
         let place = [
             ("exchange", integration.exchange),
             ("market_type", integration.market_types.first().map_or("", |market_type| market_type.as_str())),
         ];
-        Ok(Self {
-            client,
-            base: base.trim_end_matches('/').to_owned(),
-            budget: Arc::new(RateLimiter::direct(Quota::per_minute(per_minute))),
-            weight_max: per_minute.get(),
+        let base = base.trim_end_matches('/').to_owned();
+        let mut hosts = hosts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(base.clone()).or_insert_with(|| Host {
+            gate: Gate::default(),
             concurrent: Arc::new(Semaphore::new(CONCURRENT_MAX)),
-            paused_until: Arc::new(Mutex::new(Instant::now())),
+            budgets: BTreeMap::new(),
+        });
+        for limit in integration.rest_limits {
+            host.budgets.entry(limit.name).or_insert_with(|| Arc::new(Budget::new(limit)));
+        }
+        Ok(Self {
+            exchange: integration.id,
+            client,
+            base,
+            host: host.clone(),
+            limits: integration.rest_limits,
             metrics: RestMetrics::new_with_labels(&place),
         })
     }
 
-    /// Gets a path, after waiting for budget and for a pause the exchange has imposed.
-    pub(crate) async fn get(&self, path: &str, weight: u32) -> Result<Vec<u8>, FetchFailed> {
+    /// Closed while the exchange wants no requests of this address.
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.host.gate
+    }
+
+    /// Gets a path that weighs so much against one of the exchange's limits, after waiting for budget and for a pause the
+    /// exchange has imposed.
+    pub(crate) async fn get(&self, path: &str, weight: u32, limit: &str) -> Result<Bytes, FetchFailed> {
         // Only fails when closed, which never happens; then the request goes ahead unbounded by it.
-        let _place = self.concurrent.acquire().await.ok();
-        let weight = NonZeroU32::new(weight.clamp(1, self.weight_max)).unwrap_or(NonZeroU32::MIN);
-        if self.budget.until_n_ready(weight).await.is_err() {
-            tracing::warn!(path, weight, "request weighs more than the whole budget");
+        let _place = self.host.concurrent.acquire().await.ok();
+        if let Some(budget) = self.host.budgets.get(limit) {
+            let weight = NonZeroU32::new(weight.clamp(1, budget.weight_max)).unwrap_or(NonZeroU32::MIN);
+            if budget.limiter.until_n_ready(weight).await.is_err() {
+                tracing::warn!(
+                    exchange = self.exchange,
+                    path,
+                    weight,
+                    "request weighs more than the whole budget"
+                );
+            }
+        } else {
+            tracing::warn!(
+                exchange = self.exchange,
+                path,
+                limit,
+                "request names a limit that the exchange has not"
+            );
         }
-        tokio::time::sleep_until(self.paused_until()).await;
+        if let Some(closed) = self.host.gate.closed().filter(|closed| closed.remaining() > PATIENCE) {
+            return Err(FetchFailed::Status {
+                status: closed.status,
+                retry_after_seconds: Some(closed.remaining().as_secs()),
+                body: closed.why,
+            });
+        }
+        self.host.gate.opened().await;
         let answer = self.ask(path).await;
         match &answer {
             Ok(_) => self.metrics.rest_requests_total.increment(1),
@@ -85,15 +155,12 @@ impl Rest {
         answer
     }
 
-    async fn ask(&self, path: &str) -> Result<Vec<u8>, FetchFailed> {
+    async fn ask(&self, path: &str) -> Result<Bytes, FetchFailed> {
         let transport = |error: reqwest::Error| FetchFailed::Transport(Report::from(error).to_string());
         let mut answer = self.client.get(format!("{}{path}", self.base)).send().await.map_err(transport)?;
-        let header = |name: &str| answer.headers().get(name)?.to_str().ok()?.parse::<u64>().ok();
-        if let Some(used) = header("x-mbx-used-weight-1m") {
-            self.metrics.rest_used_weight.set(u32::try_from(used).unwrap_or(u32::MAX));
-        }
-        let (status, retry_after_seconds) = (answer.status(), header("retry-after"));
-        let mut body = Vec::new();
+        self.count_used(answer.headers());
+        let (status, retry_after_seconds) = (answer.status(), number(answer.headers(), "retry-after"));
+        let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > BODY_BYTES_MAX {
                 return Err(FetchFailed::Transport(format!("body is longer than {BODY_BYTES_MAX} bytes")));
@@ -101,30 +168,39 @@ impl Rest {
             body.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return Ok(body);
+            return Ok(body.freeze());
         }
         let body = String::from_utf8_lossy(&body).chars().take(ERROR_BODY_CHARS_MAX).collect();
         Err(FetchFailed::Status { status: status.as_u16(), body, retry_after_seconds })
     }
 
-    /// 429 and 418 stop every request of this exchange for as long as it says: asking on would get the address banned.
-    fn obey(&self, error: &FetchFailed) {
-        let FetchFailed::Status { status: status @ (429 | 418), retry_after_seconds, .. } = error else {
-            return;
-        };
-        let pause = retry_after_seconds.map_or(PAUSE_DEFAULT, Duration::from_secs);
-        self.metrics.rest_limited_total.increment(1);
-        tracing::warn!(
-            status,
-            pause_seconds = pause.as_secs(),
-            base = self.base,
-            "the exchange says we ask too often"
-        );
-        let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
-        *until = (*until).max(Instant::now() + pause);
+    /// The exchange's own count includes whoever else asks from this address.
+    fn count_used(&self, headers: &HeaderMap) {
+        for limit in self.limits {
+            let Some(used) = limit.used_header.and_then(|name| number(headers, name)) else { continue };
+            self.metrics.rest_used_weight.set(u32::try_from(used).unwrap_or(u32::MAX));
+            if used >= u64::from(limit.weight) * USED_PERCENT_MAX / 100 {
+                let per_micros = i64::try_from(limit.per.as_micros()).unwrap_or(i64::MAX).max(1);
+                // Its windows begin with the minute.
+                let rest_micros = per_micros - clock::now().as_micros().rem_euclid(per_micros);
+                let pause = Duration::from_micros(rest_micros.unsigned_abs());
+                self.host.gate.nearly_limited(self.exchange, (used, limit.weight), pause);
+            }
+        }
     }
 
-    fn paused_until(&self) -> Instant {
-        *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
+    /// 429, 418, 451 and 403 stop every request to this host for as long as it says: asking on would get the address banned.
+    fn obey(&self, error: &FetchFailed) {
+        let FetchFailed::Status { status, retry_after_seconds, body } = error else { return };
+        match self.host.gate.refused(self.exchange, *status, body, *retry_after_seconds) {
+            Some(Refusal::Limited) => self.metrics.rest_limited_total.increment(1),
+            Some(Refusal::Banned) => self.metrics.rest_banned_total.increment(1),
+            Some(Refusal::Refused) => self.metrics.rest_refused_total.increment(1),
+            None => {}
+        }
     }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
 }

@@ -4,6 +4,8 @@ use marketprism_bus::{Bus, BusError};
 use marketprism_core::{DataType, Instrument, Message, Subject, topology};
 use marketprism_exchanges::registry::Seed;
 
+use crate::sequence;
+
 /// The last trade and book of each instrument, where there is one that can be read.
 pub(crate) async fn read(
     bus: &Bus,
@@ -28,14 +30,8 @@ async fn seed(bus: &Bus, instrument: &Instrument, data_type: DataType) -> Result
     let Some(stored) = bus.last_message(topology::stream_of(data_type), subject.as_str()).await? else {
         return Ok(None);
     };
-    let sequence = |message: &Message<'_>| {
-        if let Message::Trade(trade) = message {
-            return trade.trade_id.parse().ok();
-        }
-        if let Message::OrderBook(book) = message { Some(book.last_update_id) } else { None }
-    };
     match Message::decode(&subject, &stored.payload) {
-        Ok(message) => Ok(sequence(&message).map(|sequence| Seed {
+        Ok(message) => Ok(sequence::of(&message).map(|(_, sequence)| Seed {
             instrument_id: instrument.instrument_id.clone(),
             data_type,
             sequence,

@@ -27,7 +27,8 @@ impl Selected {
         }
         if self.over > 0 {
             let over = self.over;
-            complaints.push(format!("{id}: {over} instruments more match than exchanges.{id}.instruments_max"));
+            complaints
+                .push(format!("{id}: {over} instruments more match than exchanges.{id}.instruments_max"));
         }
         (!complaints.is_empty()).then(|| complaints.join("; "))
     }
@@ -148,7 +149,10 @@ mod tests {
         let two = ExchangeConfig { instruments_max: 2, ..config(&["*", "ETH-USDT"], &[]) };
         assert_eq!(symbols(&two), ["ETH-USDT", "SOL-USDC"], "one is named, one is running");
         let complaint = selected(&two).complaint("binance_spot").unwrap();
-        assert_eq!(complaint, "binance_spot: 2 instruments more match than exchanges.binance_spot.instruments_max");
+        assert_eq!(
+            complaint,
+            "binance_spot: 2 instruments more match than exchanges.binance_spot.instruments_max"
+        );
     }
 
     #[test]

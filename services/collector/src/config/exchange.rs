@@ -1,5 +1,6 @@
 //! Section `exchanges.<id>`: one exchange's market.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use marketprism_core::instrument::check_symbol;
@@ -16,6 +17,8 @@ const RATIO_PERIODS: [&str; 9] = ["5m", "15m", "30m", "1h", "2h", "4h", "6h", "1
 /// Each instrument costs memory (a book of 1,000 levels about 100 KiB) and subscriptions; no exchange trades more than
 /// this but in options, where nobody wants all strikes unawares.
 const INSTRUMENTS_MAX: usize = 10_000;
+/// A connection is replaced so long before the exchange would close it.
+const LIFE_MARGIN: Duration = Duration::from_secs(3600);
 /// Bounds of the intervals at which exchanges are asked: below the first they would ban us, beyond the last data is stale.
 const ASK_INTERVALS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(24 * 3600)];
 
@@ -48,6 +51,8 @@ pub(crate) struct ExchangeConfig {
     pub(crate) redundancy: u8,
     /// Age at which a connection is replaced, successor first; an hour before the exchange's limit when absent.
     pub(crate) connection_life: Option<HumanDuration>,
+    /// Attempts to connect a minute; half of the exchange's limit when absent.
+    pub(crate) connects_per_minute_max: Option<NonZeroU32>,
     /// Which of the exchange's trade streams; its default when absent.
     pub(crate) trade_stream: Option<String>,
     /// How its order books are kept and published.
@@ -75,6 +80,7 @@ impl Default for ExchangeConfig {
             proxy: None,
             redundancy: 1,
             connection_life: None,
+            connects_per_minute_max: None,
             trade_stream: None,
             orderbook: OrderBookConfig::default(),
             poll_interval: HumanDuration::from_secs(30),
@@ -94,6 +100,16 @@ impl ExchangeConfig {
     /// What is taken of its symbols.
     pub(crate) fn data_types(&self, integration: &Integration) -> Vec<DataType> {
         self.data_types.of(integration.data_types)
+    }
+
+    /// How long a socket is used: what is configured, else an hour less than the exchange allows.
+    pub(crate) fn life(&self, integration: &Integration) -> Option<Duration> {
+        let configured = self.connection_life.map(HumanDuration::get);
+        configured.or_else(|| {
+            integration
+                .connection_life_max
+                .map(|life_max| life_max.saturating_sub(LIFE_MARGIN).max(life_max / 2))
+        })
     }
 
     /// What a session needs to know of it.

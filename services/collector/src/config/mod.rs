@@ -14,6 +14,8 @@ use marketprism_service::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::pressure::PressureConfig;
+use crate::queue::QueuesConfig;
 pub(crate) use exchange::ExchangeConfig;
 pub(crate) use selection::Selection;
 
@@ -33,9 +35,10 @@ pub(crate) struct Config {
     pub(crate) wait: HumanDuration,
     /// How messages are published.
     pub(crate) publisher: PublisherConfig,
-    /// Messages between the sockets and the publisher. When it is full the sockets are not read, and TCP holds the
-    /// exchange back.
-    pub(crate) publish_queue_messages_max: usize,
+    /// What may wait for the broker.
+    pub(crate) queues: QueuesConfig,
+    /// The limits that pressure is measured against.
+    pub(crate) pressure: PressureConfig,
     /// Pauses between attempts to connect to an exchange, and to read its instrument list.
     pub(crate) reconnect: BackoffConfig,
     /// HTTP proxy of every exchange that has none of its own; what HTTP_PROXY, HTTPS_PROXY and NO_PROXY say when absent.
@@ -65,7 +68,8 @@ impl Default for ControlConfig {
 impl ControlConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         let is_token = |token: &str| {
-            !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            !token.is_empty()
+                && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         };
         if self.subject.split('.').all(is_token) {
             return Ok(());
@@ -87,8 +91,8 @@ impl Default for Config {
             nats: NatsConfig::default(),
             wait: HumanDuration::from_secs(60),
             publisher: PublisherConfig::default(),
-            // A second of the busiest minute seen (about 10,000 messages/s over all exchanges).
-            publish_queue_messages_max: 10_000,
+            queues: QueuesConfig::default(),
+            pressure: PressureConfig::default(),
             reconnect: BackoffConfig::default(),
             proxy: None,
             control: ControlConfig::default(),
@@ -118,10 +122,8 @@ impl Configuration for Config {
         };
         self.nats.validate().map_err(section("nats"))?;
         self.publisher.validate().map_err(section("publisher"))?;
-        if !(1..=1_000_000).contains(&self.publish_queue_messages_max) {
-            let value = self.publish_queue_messages_max;
-            return Err(ConfigError::invalid("publish_queue_messages_max", value, "must be 1 to 1000000"));
-        }
+        self.queues.validate()?;
+        self.pressure.validate()?;
         exchange::check_proxy("proxy", self.proxy.as_ref())?;
         self.control.validate()?;
         for (id, exchange) in &self.exchanges {

@@ -61,10 +61,21 @@ fn bad_configuration_is_exit_64_with_path_and_value() {
             "exchanges.binance_spot.orderbook.publish_interval",
             "100ms",
         ),
-        ("exchanges: {binance_spot: {orderbook: {mode: both}}}", "exchanges.binance_spot.orderbook.mode", "both"),
-        ("exchanges: {binance_spot: {proxy: 'ftp://u:hunter2@x'}}", "exchanges.binance_spot.proxy", "(hidden)"),
+        (
+            "exchanges: {binance_spot: {orderbook: {mode: both}}}",
+            "exchanges.binance_spot.orderbook.mode",
+            "both",
+        ),
+        (
+            "exchanges: {binance_spot: {proxy: 'ftp://u:hunter2@x'}}",
+            "exchanges.binance_spot.proxy",
+            "(hidden)",
+        ),
         ("control: {subject: 'a..b'}", "control.subject", "a..b"),
-        ("publish_queue_messages_max: 0", "publish_queue_messages_max", "0"),
+        ("queues: {publish_messages_max: 0}", "queues.publish_messages_max", "0"),
+        ("queues: {overflow_bytes_max: 1}", "queues.overflow_bytes_max", "1"),
+        ("pressure: {memory_bytes_max: 1}", "pressure.memory_bytes_max", "1"),
+        ("pressure: {publish_lag_max: 1ms}", "pressure.publish_lag_max", "1ms"),
     ] {
         let output = run(config);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,0 +1,393 @@
+//! The sockets of one connection: which are open, which are to be opened, which leave.
+//!
+//! A connection has as many *lines* as its redundancy asks for (none where everything is polled), and each line wants one
+//! link in service. A link whose life ends, or that the exchange will close, leaves: its line opens a successor first,
+//! and the old one is closed, by the protocol's handshake and read to its end, once the successor has as many streams
+//! acknowledged and both have run side by side for a moment. A link that is lost is replaced after a pause.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use marketprism_exchanges::{LINKS_MAX, Link, Lost};
+use marketprism_service::{Backoff, BackoffConfig, Report};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::metrics::SocketMetrics;
+use crate::socket::{Dialer, Socket};
+
+/// How long a successor and its predecessor both run once every stream is acknowledged: what the exchange sends at the seam
+/// comes on both.
+const OVERLAP: Duration = Duration::from_secs(2);
+/// A predecessor is closed after so long even where its successor has not all streams acknowledged: subscribing the
+/// most streams at the slowest pace takes less.
+const OVERLAP_MAX: Duration = Duration::from_secs(60);
+/// How long the exchange may take to answer our close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Lives differ by up to this share, so that connections that began together do not all end together.
+const LIFE_JITTER_PERCENT: u32 = 10;
+
+/// What happened to a socket.
+#[derive(Debug)]
+pub(super) enum LinkEvent {
+    Opened(Link),
+    Frame(Link, Message),
+    Closed(Link),
+}
+
+/// How links are kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LinksConfig {
+    /// Sockets kept open at once.
+    pub(super) redundancy: usize,
+    /// Pauses between attempts.
+    pub(super) reconnect: BackoffConfig,
+    /// How long a socket is used before it is replaced.
+    pub(super) life: Option<Duration>,
+}
+
+type Dial = Pin<Box<dyn Future<Output = (usize, Result<Socket, Report>)> + Send>>;
+
+pub(super) struct Links {
+    /// For the log.
+    exchange: &'static str,
+    name: String,
+    path: String,
+    dialer: Dialer,
+    life: Option<Duration>,
+    stable_after: Duration,
+    lines: Vec<Line>,
+    /// At most [`LINKS_MAX`].
+    open: Vec<OpenLink>,
+    /// At most one a line.
+    dials: FuturesUnordered<Dial>,
+    /// What happened and was not told yet; a few, told before anything else happens.
+    events: VecDeque<LinkEvent>,
+    next_link: u64,
+    turn: usize,
+    is_stopping: bool,
+    metrics: SocketMetrics,
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").field("open", &self.open).field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// A place for one link in service.
+#[derive(Debug)]
+struct Line {
+    backoff: Backoff,
+    dial: Dialing,
+}
+
+#[derive(Debug)]
+enum Dialing {
+    /// Not before this.
+    From(Instant),
+    /// Under way.
+    Now,
+}
+
+#[derive(Debug)]
+struct OpenLink {
+    link: Link,
+    line: usize,
+    socket: Socket,
+    opened: Instant,
+    /// When it leaves.
+    old_at: Option<Instant>,
+    /// Streams the exchange acknowledged on it.
+    subscribed: usize,
+    /// When it acknowledged the last.
+    subscribed_at: Instant,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// A successor is wanted.
+    Leaving,
+    /// Our close frame is sent.
+    Closing(Instant),
+}
+
+impl Links {
+    pub(super) fn new(
+        (exchange, name): (&'static str, &str),
+        path: Option<&str>,
+        dialer: Dialer,
+        config: LinksConfig,
+        metrics: SocketMetrics,
+    ) -> Self {
+        // Each may have a successor beside it.
+        let wanted = if path.is_some() { config.redundancy.clamp(1, LINKS_MAX / 2) } else { 0 };
+        let line = || Line { backoff: Backoff::new(config.reconnect), dial: Dialing::From(Instant::now()) };
+        Self {
+            exchange,
+            name: name.to_owned(),
+            path: path.unwrap_or_default().to_owned(),
+            dialer,
+            life: config.life,
+            stable_after: config.reconnect.stable_after.get(),
+            lines: (0..wanted).map(|_| line()).collect(),
+            open: Vec::new(),
+            dials: FuturesUnordered::new(),
+            events: VecDeque::new(),
+            next_link: 0,
+            turn: 0,
+            is_stopping: false,
+            metrics,
+        }
+    }
+
+    /// What happens next; never, where there is nothing to wait for. Nothing is lost when the wait is given up.
+    pub(super) async fn next(&mut self) -> LinkEvent {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<LinkEvent> {
+        if let Some(event) = self.events.pop_front() {
+            return Poll::Ready(event);
+        }
+        while let Poll::Ready(Some((line, dialed))) = self.dials.poll_next_unpin(cx) {
+            if let Some(event) = self.dialed(line, dialed) {
+                return Poll::Ready(event);
+            }
+        }
+        let count = self.open.len();
+        for step in 0..count {
+            let at = (self.turn + step) % count;
+            let Some(open) = self.open.get_mut(at) else { break };
+            if let Poll::Ready(frame) = open.socket.poll(cx) {
+                self.turn = at + 1;
+                let link = open.link;
+                return Poll::Ready(match frame {
+                    Ok(message) => LinkEvent::Frame(link, message),
+                    Err(reason) => {
+                        self.remove(link, &reason);
+                        LinkEvent::Closed(link)
+                    }
+                });
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Opens what is to be opened, lets leave what is too old, closes what has a successor. Called every few milliseconds.
+    pub(super) fn tick(&mut self) {
+        let now = Instant::now();
+        for open in &mut self.open {
+            if open.phase == Phase::Serving && open.old_at.is_some_and(|old_at| old_at <= now) {
+                tracing::info!(
+                    exchange = self.exchange,
+                    connection = self.name,
+                    link = open.link.0,
+                    "planned roll-over"
+                );
+                open.phase = Phase::Leaving;
+            }
+        }
+        self.release(now);
+        if !self.is_stopping {
+            self.dial(now);
+        }
+    }
+
+    /// Closes the links whose successor has taken over, and drops those whose close frame is not answered.
+    fn release(&mut self, now: Instant) {
+        let mut gone = Vec::new();
+        for at in 0..self.open.len() {
+            let Some(open) = self.open.get(at) else { break };
+            match open.phase {
+                Phase::Closing(since) if now.duration_since(since) > CLOSE_TIMEOUT => gone.push(open.link),
+                Phase::Leaving if self.has_successor(open, now) => self.close(at, now),
+                Phase::Serving | Phase::Leaving | Phase::Closing(_) => {}
+            }
+        }
+        for link in gone {
+            self.lose(link, "our close frame was not answered");
+        }
+    }
+
+    fn has_successor(&self, leaving: &OpenLink, now: Instant) -> bool {
+        self.open.iter().filter(|open| open.line == leaving.line && open.phase == Phase::Serving).any(
+            |open| {
+                let is_complete = open.subscribed >= leaving.subscribed
+                    && now.duration_since(open.subscribed_at) >= OVERLAP;
+                is_complete || now.duration_since(open.opened) >= OVERLAP_MAX
+            },
+        )
+    }
+
+    /// Dials for every line that has no link in service and may.
+    fn dial(&mut self, now: Instant) {
+        for number in 0..self.lines.len() {
+            let is_served = self.open.iter().any(|open| open.line == number && open.phase == Phase::Serving);
+            let Some(line) = self.lines.get_mut(number) else { break };
+            if is_served || !matches!(line.dial, Dialing::From(from) if from <= now) {
+                continue;
+            }
+            if self.open.len() + self.dials.len() >= LINKS_MAX {
+                // Successors that were announced away themselves: the oldest has had its time.
+                let oldest = self.open.iter().filter(|open| open.phase != Phase::Serving);
+                if let Some(link) = oldest.map(|open| open.link).min() {
+                    self.lose(link, "too many successors");
+                }
+                continue;
+            }
+            line.dial = Dialing::Now;
+            let (dialer, path) = (self.dialer.clone(), self.path.clone());
+            self.dials.push(Box::pin(async move { (number, dialer.dial(&path).await) }));
+        }
+    }
+
+    fn dialed(&mut self, number: usize, dialed: Result<Socket, Report>) -> Option<LinkEvent> {
+        let now = Instant::now();
+        let line = self.lines.get_mut(number)?;
+        match dialed {
+            Ok(socket) => {
+                line.dial = Dialing::From(now);
+                self.next_link += 1;
+                let link = Link(self.next_link);
+                let old_at = self
+                    .life
+                    .map(|life| now + life - life * rand::random_range(0..=LIFE_JITTER_PERCENT) / 100);
+                self.open.push(OpenLink {
+                    link,
+                    line: number,
+                    socket,
+                    opened: now,
+                    old_at,
+                    subscribed: 0,
+                    subscribed_at: now,
+                    phase: Phase::Serving,
+                });
+                self.metrics.connects_total.increment(1);
+                self.count_open();
+                tracing::info!(exchange = self.exchange, connection = self.name, link = link.0, "connected");
+                Some(LinkEvent::Opened(link))
+            }
+            Err(error) => {
+                line.dial = Dialing::From(now + line.backoff.next_delay(Duration::ZERO));
+                self.metrics.connect_failures_total.increment(1);
+                tracing::warn!(exchange = self.exchange, connection = self.name, %error, "no connection");
+                None
+            }
+        }
+    }
+
+    /// Sends a text frame; what cannot be sent loses the link.
+    pub(super) fn send(&mut self, link: Link, text: String) {
+        let Some(open) = self.open.iter_mut().find(|open| open.link == link) else { return };
+        if let Err(reason) = open.socket.send(Message::text(text)) {
+            self.lose(link, &reason);
+        }
+    }
+
+    /// The exchange acknowledged streams on a link.
+    pub(super) fn subscribed(&mut self, link: Link, streams: usize) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.link == link) {
+            open.subscribed += streams;
+            open.subscribed_at = Instant::now();
+        }
+    }
+
+    /// Replaces a link as its session asks.
+    pub(super) fn replace(&mut self, link: Link, why: &Lost) {
+        let Some(open) = self.open.iter_mut().find(|open| open.link == link) else { return };
+        match why {
+            Lost::Announced | Lost::Stale(_) => {
+                if open.phase != Phase::Serving {
+                    return;
+                }
+                open.phase = Phase::Leaving;
+                let lived = open.opened.elapsed();
+                tracing::info!(
+                    exchange = self.exchange,
+                    connection = self.name,
+                    link = link.0,
+                    %why,
+                    "opening a successor"
+                );
+                // One that says so again and again is not dialled at full speed.
+                if lived < self.stable_after
+                    && let Some(line) = self.lines.get_mut(open.line)
+                {
+                    line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(lived));
+                }
+            }
+            Lost::Silence | Lost::Refused(_) => self.lose(link, &why.to_string()),
+        }
+    }
+
+    /// Closes every link by the handshake; frames still under way are brought by [`Self::next`].
+    pub(super) fn stop(&mut self) {
+        self.is_stopping = true;
+        self.dials.clear();
+        let now = Instant::now();
+        // From the back: a link that cannot be written to goes at once.
+        for at in (0..self.open.len()).rev() {
+            self.close(at, now);
+        }
+    }
+
+    /// Whether every link is gone, and that was told.
+    pub(super) fn is_over(&self) -> bool {
+        self.open.is_empty() && self.events.is_empty()
+    }
+
+    fn close(&mut self, at: usize, now: Instant) {
+        let Some(open) = self.open.get_mut(at) else { return };
+        if matches!(open.phase, Phase::Closing(_)) {
+            return;
+        }
+        open.phase = Phase::Closing(now);
+        if let Err(reason) = open.socket.send(Message::Close(None)) {
+            let link = open.link;
+            self.lose(link, &reason);
+        }
+    }
+
+    /// Removes a link and tells it.
+    fn lose(&mut self, link: Link, reason: &str) {
+        self.remove(link, reason);
+        self.events.push_back(LinkEvent::Closed(link));
+    }
+
+    fn remove(&mut self, link: Link, reason: &str) {
+        let Some(at) = self.open.iter().position(|open| open.link == link) else { return };
+        let gone = self.open.remove(at);
+        self.metrics.disconnects_total.increment(1);
+        self.count_open();
+        if matches!(gone.phase, Phase::Closing(_)) {
+            tracing::debug!(exchange = self.exchange, connection = self.name, link = link.0, "closed");
+            return;
+        }
+        tracing::warn!(
+            exchange = self.exchange,
+            connection = self.name,
+            link = link.0,
+            reason,
+            "connection lost"
+        );
+        // The line of one that was leaving dials already.
+        if gone.phase == Phase::Serving
+            && let Some(line) = self.lines.get_mut(gone.line)
+        {
+            line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(gone.opened.elapsed()));
+        }
+    }
+
+    fn count_open(&self) {
+        self.metrics.connection_up.set(u32::from(!self.open.is_empty()));
+    }
+}

@@ -1,0 +1,303 @@
+//! One planned connection: performs the effects of its session, whatever the exchange, on as many sockets as it has.
+//!
+//! One task reads its sockets ([`links`]), ticks the session's clock and makes its REST requests; it waits for nobody, so
+//! that a slow broker, a slow answer or one bad socket holds nothing else up. The session lives as long as the connection
+//! is planned, across reconnects. When told to stop, the sockets are closed by the protocol's handshake and read to their
+//! end, so that no frame the exchange sent is dropped; then the session drains.
+
+mod links;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use marketprism_core::{Instrument, MarketType};
+use marketprism_exchanges::{FetchFailed, Frame, Link, Pressure, Rejected, RequestId, Session};
+use marketprism_service::{BackoffConfig, CancellationToken};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::board::Board;
+use crate::clock;
+use crate::metrics::ConnectionMetrics;
+use crate::outbox::Outbox;
+use crate::overflow::Overflow;
+use crate::queue::{Queue, QueuesConfig};
+use crate::rest::Rest;
+use crate::socket::Dialer;
+use crate::tap::{Tap, TapEvent, Tapped};
+use links::{LinkEvent, Links, LinksConfig};
+
+/// How often the session's clock ticks; the finest publish interval of books.
+const TICK: Duration = Duration::from_millis(20);
+/// How often the board is told.
+const BOARD_INTERVAL: Duration = Duration::from_secs(1);
+/// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Commands waiting for a connection; whoever sends more waits, which is right for an operator's.
+pub(crate) const COMMANDS_MAX: usize = 16;
+
+/// What a running connection can be told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The instruments wanted from now on; the others' streams never notice.
+    SetInstruments(Vec<Instrument>),
+    /// Builds a book anew; answers whether there is one.
+    Resync {
+        /// Where it trades.
+        market_type: MarketType,
+        /// Canonical symbol.
+        symbol: String,
+        /// Whether it is here.
+        reply: oneshot::Sender<bool>,
+    },
+}
+
+/// What all connections of the collector share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    /// To the publisher.
+    pub(crate) queue: Queue,
+    pub(crate) queues: QueuesConfig,
+    pub(crate) pressure: watch::Receiver<Pressure>,
+    pub(crate) board: Board,
+    /// Pauses between attempts to connect.
+    pub(crate) reconnect: BackoffConfig,
+    pub(crate) tap: Tap,
+}
+
+/// What one connection is made of.
+pub(crate) struct ConnectionConfig {
+    /// The integration's id.
+    pub(crate) exchange: &'static str,
+    /// Name in the plan, logs and metrics.
+    pub(crate) name: String,
+    /// Below the WebSocket base; `None` where everything is polled.
+    pub(crate) path: Option<&'static str>,
+    pub(crate) session: Box<dyn Session>,
+    /// Sockets kept open at once: 1, or 2 for A/B redundancy.
+    pub(crate) redundancy: usize,
+    /// How long a socket is used before a successor replaces it; it varies by a tenth.
+    pub(crate) life: Option<Duration>,
+    pub(crate) dialer: Dialer,
+    pub(crate) rest: Rest,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) metrics: ConnectionMetrics,
+    pub(crate) shared: Shared,
+}
+
+type Answer = (RequestId, Result<Bytes, FetchFailed>);
+
+/// A running connection.
+pub(crate) struct Connection {
+    exchange: &'static str,
+    name: Arc<str>,
+    session: Box<dyn Session>,
+    links: Links,
+    outbox: Outbox,
+    rest: Rest,
+    /// Requests under way; bounded by the session, which asks once per symbol and purpose.
+    answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    commands: mpsc::Receiver<Command>,
+    pressure: watch::Receiver<Pressure>,
+    /// What the session was told last.
+    pressure_told: Pressure,
+    board: Board,
+    board_told: Instant,
+    tap: Tap,
+}
+
+impl Connection {
+    pub(crate) fn new(config: ConnectionConfig) -> Self {
+        let ConnectionConfig { exchange, name, path, metrics, shared, .. } = config;
+        let links =
+            LinksConfig { redundancy: config.redundancy, reconnect: shared.reconnect, life: config.life };
+        Self {
+            exchange,
+            session: config.session,
+            links: Links::new((exchange, &name), path, config.dialer, links, metrics.socket.clone()),
+            outbox: Outbox::new(Overflow::new(shared.queue, &shared.queues), metrics),
+            rest: config.rest,
+            answers: FuturesUnordered::new(),
+            commands: config.commands,
+            pressure: shared.pressure,
+            pressure_told: Pressure::None,
+            board: shared.board,
+            board_told: Instant::now(),
+            tap: shared.tap,
+            name: name.into(),
+        }
+    }
+
+    /// Runs until `stop`, then publishes what is pending.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_stopping = false;
+        while !(is_stopping && self.links.is_over()) {
+            tokio::select! {
+                event = self.links.next() => self.linked(event),
+                Some((id, answer)) = self.answers.next() => self.answered(id, &answer),
+                has_room = self.outbox.overflow.has_room() => match has_room {
+                    true => self.outbox.overflow.flush(),
+                    // The publisher died, which ends the process.
+                    false => return,
+                },
+                Some(command) = self.commands.recv() => self.obey(command),
+                _ = ticks.tick() => self.tick(),
+                () = stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    self.links.stop();
+                }
+            }
+            self.perform();
+        }
+        self.finish_requests().await;
+        self.session.drain(clock::now(), self.outbox.received());
+        self.finish_delivery().await;
+        self.tell_board();
+    }
+
+    fn linked(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Opened(link) => {
+                self.tapped(|| TapEvent::Opened(link));
+                self.session.opened(link, clock::now(), self.outbox.received());
+            }
+            LinkEvent::Closed(link) => {
+                self.tapped(|| TapEvent::Closed(link));
+                self.session.closed(link, clock::now(), self.outbox.received());
+            }
+            LinkEvent::Frame(link, message) => self.frame(link, &message),
+        }
+    }
+
+    fn frame(&mut self, link: Link, message: &Message) {
+        let now = clock::now();
+        let frame = match message {
+            Message::Text(text) => {
+                self.tapped(|| TapEvent::Text(link, text.clone()));
+                Frame::Text(text)
+            }
+            Message::Binary(bytes) => {
+                self.tapped(|| TapEvent::Binary(link, bytes.clone()));
+                Frame::Binary(bytes)
+            }
+            // Pings are answered by the WebSocket layer; a close frame is followed by the end of the stream.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
+        };
+        let metrics = &self.outbox.metrics.socket;
+        metrics.frames_received_total.increment(1);
+        metrics.frame_bytes_received_total.increment(message.len() as u64);
+        let outcome = self.session.frame(link, frame, now, self.outbox.received());
+        self.count_rejected(outcome);
+        if self.outbox.subscribed > 0 {
+            self.links.subscribed(link, std::mem::take(&mut self.outbox.subscribed));
+        }
+    }
+
+    fn answered(&mut self, id: RequestId, answer: &Result<Bytes, FetchFailed>) {
+        let now = clock::now();
+        self.tapped(|| TapEvent::Answered(id, answer.clone()));
+        let answer = answer.as_deref().map_err(Clone::clone);
+        let outcome = self.session.fetched(id, answer, now, self.outbox.received());
+        self.count_rejected(outcome);
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = clock::now();
+        match command {
+            Command::SetInstruments(instruments) => {
+                self.session.set_instruments(instruments, now, self.outbox.received());
+            }
+            Command::Resync { market_type, symbol, reply } => {
+                let is_here = self.session.resync(market_type, &symbol, now, self.outbox.received());
+                // Whoever asked may have given up.
+                reply.send(is_here).ok();
+            }
+        }
+        self.tell_board();
+    }
+
+    fn tick(&mut self) {
+        let now = clock::now();
+        self.links.tick();
+        self.session.tick(now, self.outbox.received());
+        self.outbox.overflow.flush();
+        self.outbox.declare_shed(now);
+        // While messages wait for the queue, books would only fill it further: their updates are counted in the next one.
+        let behind = if self.outbox.overflow.is_behind() { Pressure::HoldBooks } else { Pressure::None };
+        let pressure = behind.max(*self.pressure.borrow());
+        if pressure != self.pressure_told {
+            self.pressure_told = pressure;
+            self.session.set_pressure(pressure);
+        }
+        if self.board_told.elapsed() >= BOARD_INTERVAL {
+            self.tell_board();
+        }
+    }
+
+    /// Performs what the session asked for.
+    fn perform(&mut self) {
+        for request in std::mem::take(&mut self.outbox.fetches) {
+            self.tapped(|| TapEvent::Asked(request.clone()));
+            let rest = self.rest.clone();
+            self.answers.push(Box::pin(async move {
+                (request.id, rest.get(&request.path, request.weight, request.limit).await)
+            }));
+        }
+        for (link, text) in self.outbox.sends.drain(..) {
+            self.links.send(link, text);
+        }
+        for (link, why) in self.outbox.lost.drain(..) {
+            self.links.replace(link, &why);
+        }
+    }
+
+    /// Takes the answers that are under way: a hole being filled when SIGTERM comes is filled, not declared.
+    async fn finish_requests(&mut self) {
+        let deadline = Instant::now() + FINISH_TIMEOUT;
+        while let Ok(Some((id, answer))) = tokio::time::timeout_at(deadline, self.answers.next()).await {
+            self.answered(id, &answer);
+            self.perform();
+        }
+    }
+
+    /// Hands over everything that waits, and declares what was shed; the service's grace period bounds it.
+    async fn finish_delivery(&mut self) {
+        loop {
+            self.outbox.overflow.flush();
+            self.outbox.declare_shed(clock::now());
+            if !self.outbox.overflow.is_behind() || !self.outbox.overflow.has_room().await {
+                return;
+            }
+        }
+    }
+
+    fn count_rejected(&self, outcome: Result<(), Rejected>) {
+        if let Err(rejected) = outcome {
+            self.outbox.metrics.rejected(rejected.reason);
+            tracing::warn!(exchange = self.exchange, connection = %self.name, %rejected, "frame rejected");
+        }
+    }
+
+    fn tapped(&self, event: impl FnOnce() -> TapEvent) {
+        self.tap.pass(|| Tapped {
+            integration: self.exchange,
+            connection: self.name.clone(),
+            received: clock::now(),
+            event: event(),
+        });
+    }
+
+    fn tell_board(&mut self) {
+        self.board_told = Instant::now();
+        self.outbox.metrics.socket.overflow_messages.set(self.outbox.overflow.waiting());
+        self.board.streams(self.exchange, &self.name, self.session.status(clock::now()));
+    }
+}
