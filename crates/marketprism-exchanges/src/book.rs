@@ -3,6 +3,9 @@
 //! Each side is one sorted vector with the best level at its *end*: most updates touch levels near the best, so
 //! an insertion or a removal moves few entries. Prices are compared as integers in units of 10^-18, made once per
 //! update; the levels keep the exchange's own digits.
+//!
+//! A side may be known only as far as a snapshot showed it, or down to what was dropped: levels beyond are kept when an
+//! update touches them, but others may lie between. Only what is known is shown.
 
 use marketprism_core::message::Level;
 use marketprism_core::{Decimal, decimal};
@@ -27,8 +30,21 @@ impl Book {
 
     /// Forgets every level; the memory is kept.
     pub fn clear(&mut self) {
-        self.bids.entries.clear();
-        self.asks.entries.clear();
+        self.bids.clear();
+        self.asks.clear();
+    }
+
+    /// After a snapshot of at most so many levels a side was set: where it shows that many there may be more, and beyond
+    /// them nothing is known.
+    pub fn set_known(&mut self, snapshot_levels: usize) {
+        self.bids.set_known(snapshot_levels);
+        self.asks.set_known(snapshot_levels);
+    }
+
+    /// True when the best so many levels of each side are known, or all there are.
+    #[must_use]
+    pub fn is_known_to(&self, depth: usize) -> bool {
+        self.bids.is_known_to(depth) && self.asks.is_known_to(depth)
     }
 
     /// Sets a bid to an absolute quantity; zero removes it, and removing an unknown level is normal.
@@ -53,14 +69,26 @@ impl Book {
         self.asks.best()
     }
 
-    /// Bids, best first.
-    pub fn bids(&self) -> impl ExactSizeIterator<Item = Level> + '_ {
-        self.bids.entries.iter().rev().map(|entry| entry.level)
+    /// The bids that are known, best first.
+    pub fn bids(&self) -> impl Iterator<Item = Level> + '_ {
+        self.bids.known()
     }
 
-    /// Asks, best first.
-    pub fn asks(&self) -> impl ExactSizeIterator<Item = Level> + '_ {
-        self.asks.entries.iter().rev().map(|entry| entry.level)
+    /// The asks that are known, best first.
+    pub fn asks(&self) -> impl Iterator<Item = Level> + '_ {
+        self.asks.known()
+    }
+
+    /// Levels kept of both sides together.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bids.entries.len() + self.asks.entries.len()
+    }
+
+    /// True when no level is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// True when the best bid is not below the best ask: such a book is wrong.
@@ -81,6 +109,8 @@ struct Side {
     /// True for asks: a larger key is a better price on both sides.
     is_negated: bool,
     levels_max: usize,
+    /// Key of the worst level that is known with all before it; `None` where all are.
+    known_to: Option<i128>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +121,33 @@ struct Entry {
 
 impl Side {
     const fn new(is_negated: bool, levels_max: usize) -> Self {
-        Self { entries: Vec::new(), is_negated, levels_max }
+        Self { entries: Vec::new(), is_negated, levels_max, known_to: None }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.known_to = None;
+    }
+
+    fn set_known(&mut self, snapshot_levels: usize) {
+        if self.entries.len() >= snapshot_levels {
+            self.know_only_these();
+        }
+    }
+
+    fn know_only_these(&mut self) {
+        self.known_to = self.entries.first().map(|worst| worst.key).max(self.known_to);
+    }
+
+    fn known(&self) -> impl Iterator<Item = Level> + '_ {
+        let is_known = |entry: &&Entry| self.known_to.is_none_or(|known_to| entry.key >= known_to);
+        self.entries.iter().rev().take_while(is_known).map(|entry| entry.level)
+    }
+
+    fn is_known_to(&self, depth: usize) -> bool {
+        let Some(known_to) = self.known_to else { return true };
+        let at = self.entries.len().checked_sub(depth);
+        at.and_then(|at| self.entries.get(at)).is_some_and(|entry| entry.key >= known_to)
     }
 
     fn best(&self) -> Option<Level> {
@@ -138,6 +194,7 @@ impl Side {
         if self.entries.len() > self.levels_max + self.levels_max / SLACK_DIVISOR {
             let excess = self.entries.len() - self.levels_max;
             self.entries.drain(..excess);
+            self.know_only_these();
         }
     }
 }

@@ -142,10 +142,9 @@ impl PolledSession {
             data_types.contains(&polled.data_type) && (self.offers)(instrument, polled.data_type)
         };
         let item = |polled: &'static Polled| {
-            let interval = match polled.data_type {
-                DataType::OrderBook => options.book_publish_interval.max(BOOK_INTERVAL_MIN),
-                _ => options.poll_interval,
-            };
+            let is_book = polled.data_type == DataType::OrderBook;
+            let book_interval = options.book_publish_interval.max(BOOK_INTERVAL_MIN);
+            let interval = if is_book { book_interval } else { options.poll_interval };
             let instrument_id = &instrument.instrument_id;
             let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == *instrument_id);
             let seed = of_it.find(|seed| seed.data_type == polled.data_type);

@@ -136,9 +136,12 @@ impl Publication {
         }
     }
 
-    /// Publishes a right book now if it has changed.
+    /// Publishes a right book now if it has changed. One whose best levels are unknown waits until they are told.
     pub(crate) fn publish(&mut self, book: &Book, context: &mut Context<'_>) {
         let (Some(applied), true) = (self.applied, self.unpublished > 0) else { return };
+        if !book.is_known_to(1) {
+            return;
+        }
         if self.used_ids.is_barred(applied.last, context.now) {
             return;
         }
@@ -198,10 +201,10 @@ impl Publication {
     }
 
     fn interval(&self) -> i64 {
-        match self.pressure {
-            Pressure::None => self.interval_micros,
-            _ if self.interval_micros == 0 => SLOW_INTERVAL_MICROS,
-            _ => self.interval_micros.saturating_mul(SLOW_TURNS),
+        match (self.pressure, self.interval_micros) {
+            (Pressure::None, interval) => interval,
+            (_, 0) => SLOW_INTERVAL_MICROS,
+            (_, interval) => interval.saturating_mul(SLOW_TURNS),
         }
     }
 

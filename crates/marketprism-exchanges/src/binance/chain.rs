@@ -38,9 +38,8 @@ pub(super) enum Join {
 }
 
 impl Chain {
-    /// Step 7. A new connection may cut the updates into events elsewhere, so events that overlap are a break only
-    /// within one connection.
-    pub(super) fn order(self, received: Option<Received>, depth: &Depth, is_new_connection: bool) -> Order {
+    /// Step 7. Another socket may cut the updates into events elsewhere: one that overlaps the one before follows it.
+    pub(super) fn order(self, received: Option<Received>, depth: &Depth) -> Order {
         let Some(received) = received else { return Order::Next };
         let next = received.last.saturating_add(1);
         if depth.last <= received.last {
@@ -50,11 +49,10 @@ impl Chain {
         match self {
             Self::Dense if depth.first <= next => Order::Next,
             Self::Dense => Order::Hole(next, depth.first.saturating_sub(1)),
-            Self::Linked => match depth.previous.unwrap_or_default() {
-                previous if previous == received.last => Order::Next,
-                previous if previous > received.last => Order::Hole(next, previous),
-                _ if is_new_connection => Order::Next,
-                _ => Order::Hole(next, depth.first.saturating_sub(1).max(next)),
+            Self::Linked => match depth.previous {
+                Some(previous) if previous <= received.last => Order::Next,
+                Some(previous) => Order::Hole(next, previous),
+                None => Order::Hole(next, depth.first.saturating_sub(1).max(next)),
             },
         }
     }

@@ -54,11 +54,21 @@ pub(super) fn event(text: &str, instrument_id: &str, levels: &mut Levels) -> Res
     Ok(depth)
 }
 
-/// Decodes a snapshot into `levels` and gives its `lastUpdateId`.
-pub(super) fn snapshot(body: &[u8], levels: &mut Levels) -> Result<u64, Rejected> {
+/// A depth snapshot without its levels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DepthSnapshot {
+    /// `lastUpdateId`.
+    pub(super) last: u64,
+    /// `T` where sent, else `E`; spot sends neither.
+    pub(super) event: Option<Timestamp>,
+}
+
+/// Decodes a snapshot into `levels`.
+pub(super) fn snapshot(body: &[u8], levels: &mut Levels) -> Result<DepthSnapshot, Rejected> {
     let text = str::from_utf8(body).map_err(|error| Rejected::new("not_json", error))?;
     let fields = decode(text, levels, None)?;
-    fields.last.ok_or_else(|| Rejected::new("invalid_field", "field `lastUpdateId`: missing"))
+    let last = fields.last.ok_or_else(|| Rejected::new("invalid_field", "field `lastUpdateId`: missing"))?;
+    Ok(DepthSnapshot { last, event: fields.transacted.or(fields.sent) })
 }
 
 #[derive(Default)]

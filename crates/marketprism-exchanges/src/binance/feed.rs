@@ -1,88 +1,217 @@
-//! One instrument of a session: its trades and its book.
+//! One instrument of a session: what is taken of it, each with its stream and its liveness.
 
-use marketprism_core::{Instrument, Timestamp};
+use marketprism_core::{DataType, Instrument, Timestamp};
 
-use super::market::TradeStream;
+use super::depth;
+use super::force_order::{self, Liquidations};
+use super::mark_price::{self, Funding};
+use super::market::{Market, TradeStream};
+use super::messages::{self, AggregateEvent, TradeEvent};
 use super::order_book::BookSync;
 use crate::context::Context;
+use crate::decode::Levels;
 use crate::liveness::{Liveness, Verdict};
-use crate::session::Effects;
+use crate::registry::SessionConfig;
+use crate::session::{Effects, Pressure, Rejected, StreamState, StreamStatus};
 use crate::trade_line::TradeLine;
 
 /// One instrument and what is taken of it.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) instrument: Instrument,
-    pub(super) trades: Option<TradeLine>,
-    pub(super) trade_liveness: Liveness,
-    pub(super) book: Option<BookSync>,
-    pub(super) book_liveness: Liveness,
+    /// What its streams are named by: the instrument id in lower case.
+    pub(super) name: String,
+    trade_stream: TradeStream,
+    pub(super) trades: Option<Live<TradeLine>>,
+    pub(super) book: Option<Live<BookSync>>,
+    pub(super) funding: Option<Live<Funding>>,
+    liquidations: Option<Live<Liquidations>>,
+}
+
+/// What comes by one stream, and what is made of it.
+#[derive(Debug)]
+pub(super) struct Live<T> {
+    stream: Stream,
+    pub(super) state: T,
+}
+
+/// One stream.
+#[derive(Debug)]
+struct Stream {
+    data_type: DataType,
+    /// Its name after the symbol.
+    kind: &'static str,
+    liveness: Liveness,
+}
+
+impl<T> Live<T> {
+    fn new(data_type: DataType, kind: &'static str, state: T) -> Self {
+        Self { stream: Stream { data_type, kind, liveness: Liveness::default() }, state }
+    }
 }
 
 impl Feed {
-    pub(super) fn new(instrument: Instrument, trades: Option<TradeLine>, book: Option<BookSync>) -> Self {
+    pub(super) fn new(instrument: Instrument, market: &'static Market, config: &SessionConfig) -> Self {
+        let SessionConfig { data_types, options, seeds, .. } = config;
+        let instrument_id = &instrument.instrument_id;
+        let takes = |data_type| data_types.contains(&data_type) && (market.offers)(&instrument, data_type);
+        let seed = |data_type| {
+            let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == *instrument_id);
+            of_it.find(|seed| seed.data_type == data_type).map(|seed| (seed.sequence, seed.event))
+        };
+        let trade_stream = market.trade_stream(options);
+        let trades =
+            || Live::new(DataType::Trade, trade_stream.name(), TradeLine::new(seed(DataType::Trade)));
+        let book = || BookSync::new(market, options, instrument_id, seed(DataType::OrderBook));
+        let book = || Live::new(DataType::OrderBook, "depth@100ms", book());
+        let funding = || Funding::new(seed(DataType::FundingRate).map(|(_, event)| event));
+        let funding = || Live::new(DataType::FundingRate, mark_price::STREAM, funding());
+        let liquidations = || Live::new(DataType::Liquidation, force_order::STREAM, Liquidations::default());
         Self {
+            name: instrument_id.to_lowercase(),
+            trade_stream,
+            trades: takes(DataType::Trade).then(trades),
+            book: takes(DataType::OrderBook).then(book),
+            funding: takes(DataType::FundingRate).then(funding),
+            liquidations: takes(DataType::Liquidation).then(liquidations),
             instrument,
-            trades,
-            trade_liveness: Liveness::default(),
-            book,
-            book_liveness: Liveness::default(),
         }
+    }
+
+    /// The streams taken.
+    fn streams(&self) -> impl Iterator<Item = &Stream> {
+        let trades = self.trades.iter().map(|live| &live.stream);
+        let book = self.book.iter().map(|live| &live.stream);
+        let funding = self.funding.iter().map(|live| &live.stream);
+        let liquidations = self.liquidations.iter().map(|live| &live.stream);
+        trades.chain(book).chain(funding).chain(liquidations)
+    }
+
+    fn streams_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        let trades = self.trades.iter_mut().map(|live| &mut live.stream);
+        let book = self.book.iter_mut().map(|live| &mut live.stream);
+        let funding = self.funding.iter_mut().map(|live| &mut live.stream);
+        let liquidations = self.liquidations.iter_mut().map(|live| &mut live.stream);
+        trades.chain(book).chain(funding).chain(liquidations)
     }
 
     /// Names of the streams taken.
-    pub(super) fn streams(&self, trade_stream: TradeStream) -> impl Iterator<Item = String> {
-        let trades = self.trades.is_some().then(|| self.trade_stream_name(trade_stream));
-        let book = self.book.is_some().then(|| self.book_stream_name());
-        trades.into_iter().chain(book)
+    pub(super) fn stream_names(&self) -> impl Iterator<Item = String> {
+        self.streams().map(|stream| format!("{}@{}", self.name, stream.kind))
     }
 
-    fn trade_stream_name(&self, trade_stream: TradeStream) -> String {
-        format!("{}@{}", self.instrument.instrument_id.to_lowercase(), trade_stream.name())
-    }
-
-    fn book_stream_name(&self) -> String {
-        format!("{}@depth@100ms", self.instrument.instrument_id.to_lowercase())
-    }
-
-    /// Names of the streams that were asked for and have brought nothing for too long.
-    pub(super) fn overdue(
+    /// An event of the stream `{name}@{kind}`.
+    pub(super) fn event(
         &mut self,
-        trade_stream: TradeStream,
+        kind: &str,
+        data: &str,
+        levels: &mut Levels,
         now: Timestamp,
-    ) -> impl Iterator<Item = String> {
-        let trades = self.trades.is_some() && self.trade_liveness.judge(now) != Verdict::Fine;
-        let book = self.book.is_some() && self.book_liveness.judge(now) != Verdict::Fine;
-        let trades = trades.then(|| self.trade_stream_name(trade_stream));
-        let book = book.then(|| self.book_stream_name());
-        trades.into_iter().chain(book)
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let instrument_id = &self.instrument.instrument_id;
+        let context = &mut Context { instrument: &self.instrument, now, out };
+        if let Some(Live { state: trades, stream }) = &mut self.trades
+            && kind == self.trade_stream.name()
+        {
+            let decoded = match self.trade_stream {
+                TradeStream::Trade => messages::print::<TradeEvent<'_>>(data, instrument_id),
+                TradeStream::Aggregate => messages::print::<AggregateEvent<'_>>(data, instrument_id),
+            };
+            stream.liveness.received(now, decoded.as_ref().ok().map(|print| print.event));
+            let print = decoded.inspect_err(|_| trades.undecodable())?;
+            return trades.print(&print, context);
+        }
+        if let Some(Live { state: book, stream }) = &mut self.book
+            && (kind == "depth" || kind.starts_with("depth@"))
+        {
+            let decoded = depth::event(data, instrument_id, levels);
+            stream.liveness.received(now, decoded.as_ref().ok().map(|depth| depth.event));
+            let depth = decoded.inspect_err(|_| book.undecodable(context))?;
+            book.event(depth, levels, context);
+            return Ok(());
+        }
+        if let Some(Live { state: funding, stream }) = &mut self.funding
+            && kind == mark_price::STREAM
+        {
+            let event = funding.event(data, context);
+            stream.liveness.received(now, event.as_ref().ok().copied());
+            return event.map(drop);
+        }
+        if let Some(Live { state: liquidations, stream }) = &mut self.liquidations
+            && kind == force_order::STREAM
+        {
+            let event = liquidations.event(data, context);
+            stream.liveness.received(now, event.as_ref().ok().copied());
+            return event.map(drop);
+        }
+        let name = &self.name;
+        Err(Rejected::new("unknown_event", format_args!("stream `{name}@{kind}` was not asked for")))
     }
 
-    /// Whether trades came on this connection; `None` when they are not taken.
-    pub(super) fn is_trade_heard(&self) -> Option<bool> {
-        self.trades.is_some().then(|| self.trade_liveness.is_heard())
-    }
-
-    /// Whether depth events came on this connection; `None` when they are not taken.
-    pub(super) fn is_book_heard(&self) -> Option<bool> {
-        self.book.is_some().then(|| self.book_liveness.is_heard())
-    }
-
-    /// A connection is there.
-    pub(super) fn opened(&mut self, now: Timestamp) {
-        self.trade_liveness.opened(now);
-        self.book_liveness.opened(now);
-    }
-
-    /// The connection is gone.
-    pub(super) fn closed(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        self.trade_liveness.closed();
-        self.book_liveness.closed();
-        if let Some(trades) = &mut self.trades {
-            trades.closed();
+    /// So many sockets bring its streams from now on.
+    pub(super) fn set_links(&mut self, links: usize, now: Timestamp, out: &mut dyn Effects) {
+        for Stream { liveness, .. } in self.streams_mut() {
+            match liveness.state(now) {
+                _ if links == 0 => liveness.closed(),
+                StreamState::Disconnected => liveness.opened(now),
+                StreamState::Waiting | StreamState::Syncing | StreamState::Stale | StreamState::Live => {}
+            }
+        }
+        if let Some(trades) = self.trades.as_mut().filter(|_| links == 0) {
+            trades.state.closed();
         }
         if let Some(book) = &mut self.book {
-            book.closed(&mut Context { instrument: &self.instrument, now, out });
+            book.state.set_links(links, &mut Context { instrument: &self.instrument, now, out });
         }
+    }
+
+    /// Names of the streams that are silent for too long, and what to do about each.
+    pub(super) fn overdue(&mut self, now: Timestamp) -> Vec<(String, Verdict)> {
+        let mut overdue = Vec::new();
+        for Stream { data_type, kind, liveness } in self.streams_mut() {
+            let verdict = match liveness.judge(now) {
+                Verdict::Fine => continue,
+                // Nobody is liquidated for days: another socket would not help.
+                _ if *data_type == DataType::Liquidation => Verdict::Resubscribe,
+                verdict @ (Verdict::Resubscribe | Verdict::Replace) => verdict,
+            };
+            overdue.push((*kind, verdict));
+        }
+        overdue.into_iter().map(|(kind, verdict)| (format!("{}@{kind}", self.name), verdict)).collect()
+    }
+
+    pub(super) fn set_pressure(&mut self, pressure: Pressure) {
+        if let Some(book) = &mut self.book {
+            book.state.set_pressure(pressure);
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        if let Some(book) = &mut self.book {
+            book.state.tick(&mut Context { instrument: &self.instrument, now, out });
+        }
+    }
+
+    /// Publishes what is pending, declares what is not published.
+    pub(super) fn drain(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        let context = &mut Context { instrument: &self.instrument, now, out };
+        if let Some(trades) = &mut self.trades {
+            trades.state.backfill.drain(context);
+        }
+        if let Some(book) = &mut self.book {
+            book.state.drain(context);
+        }
+    }
+
+    pub(super) fn status(&self, now: Timestamp) -> impl Iterator<Item = StreamStatus> {
+        let is_syncing = self.book.as_ref().is_some_and(|book| !book.state.is_live());
+        self.streams().map(move |stream| {
+            let mut status = stream.liveness.status(&self.instrument, stream.data_type, now);
+            if status.data_type == DataType::OrderBook && status.state == StreamState::Live && is_syncing {
+                status.state = StreamState::Syncing;
+            }
+            status
+        })
     }
 }

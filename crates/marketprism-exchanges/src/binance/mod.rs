@@ -1,23 +1,30 @@
 //! Binance spot and USDⓈ-M futures. One session type serves both; what differs is data in [`market`].
 //!
-//! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`] and [`depth`] (wire
-//! shapes), [`order_book`] with [`chain`] (one symbol's book), [`subscriptions`] (what is asked of the exchange), [`session`]
-//! (all of it together).
+//! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`], [`depth`], [`mark_price`] and
+//! [`force_order`] (what is pushed), [`statistics`] (what is polled), [`order_book`] with [`chain`], [`ahead`] and
+//! [`refresh`] (one symbol's book), [`feed`] (all of one symbol), [`connection`] with [`subscriptions`] (one socket),
+//! [`session`] (all of it together).
 
 use std::time::Duration;
 
 use crate::registry::SubscribeRate;
 
+mod ahead;
 mod chain;
+mod connection;
 mod depth;
 mod feed;
+mod force_order;
 mod frame;
 mod instruments;
+mod mark_price;
 mod market;
 mod messages;
 mod order_book;
+mod refresh;
 mod session;
 pub(crate) mod spot;
+mod statistics;
 mod subscriptions;
 pub(crate) mod usdm;
 
@@ -30,6 +37,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 
 /// The limit most requests count against.
 const WEIGHT: &str = "weight";
+/// The limit of what is below `/futures/data`.
+const STATISTICS: &str = "statistics";
+/// The limit of what is told about funding.
+const FUNDING: &str = "funding";
 
 /// What [`subscriptions`] keeps to.
 const SUBSCRIBE_RATE: SubscribeRate = SubscribeRate {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use marketprism_core::{DataType, MarketType};
+use marketprism_core::{DataType, Instrument, MarketType};
 
-use super::market::{Chain, Market, TradeStream, TradesRest};
-use super::session::BinanceSession;
-use crate::registry::{ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit};
+use super::market::{self, Chain, Market, TradeStream, TradesRest};
+use super::statistics;
+use crate::polled::Polled;
+use crate::registry::{
+    ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit, SessionOptions,
+};
 
 /// Spot, `https://developers.binance.com/docs/binance-spot-api-docs`.
 pub(crate) const INTEGRATION: Integration = Integration {
@@ -34,16 +37,19 @@ pub(crate) const INTEGRATION: Integration = Integration {
     books_per_connection_max: None,
     subscribe_rate: super::SUBSCRIBE_RATE,
     data_types: &[DataType::Trade, DataType::OrderBook],
-    offers: |_, _| true,
-    // One path carries every stream.
-    paths: |data_types, _| {
-        vec![ConnectionPath { name: "stream", path: Some("/stream"), data_types: data_types.to_vec() }]
-    },
+    offers,
+    paths,
     instruments: super::instruments::spot,
-    open: |config| Box::new(BinanceSession::new(&MARKET, config)),
+    open: |config| MARKET.open(config),
 };
 
 static MARKET: Market = Market {
+    offers,
+    polled: &[Polled {
+        data_type: DataType::OrderBook,
+        call: |instrument, options| MARKET.snapshot(&instrument.instrument_id, options.book_depth),
+        read: statistics::book,
+    }],
     chain: Chain::Dense,
     trade_stream_default: TradeStream::Trade,
     depth_path: "/api/v3/depth",
@@ -52,3 +58,15 @@ static MARKET: Market = Market {
     trades_rest: TradesRest { path: "/api/v3/historicalTrades", limit: 1000, weight: 25 },
     aggregates_rest: TradesRest { path: "/api/v3/aggTrades", limit: 1000, weight: 4 },
 };
+
+fn offers(_: &Instrument, data_type: DataType) -> bool {
+    INTEGRATION.data_types.contains(&data_type)
+}
+
+/// One path carries every stream.
+fn paths(data_types: &[DataType], options: &SessionOptions) -> Vec<ConnectionPath> {
+    let pushed = data_types.iter().copied().filter(|data_type| !market::is_polled(*data_type, options));
+    let stream = ConnectionPath { name: "stream", path: Some("/stream"), data_types: pushed.collect() };
+    let stream = Some(stream).filter(|path| !path.data_types.is_empty());
+    stream.into_iter().chain(market::polled_path(data_types, options)).collect()
+}

@@ -1,6 +1,7 @@
-//! Subscribing: paced SUBSCRIBE frames, their acknowledgements matched by id, refusals tried again.
+//! Subscribing on one connection: what is wanted and what the exchange acknowledged are two sets, and paced frames bring
+//! the second to the first. A frame that is refused or not acknowledged is tried again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use marketprism_core::Timestamp;
 use serde::Serialize;
@@ -15,133 +16,206 @@ pub(super) const STREAMS_PER_FRAME_MAX: usize = 200;
 pub(super) const FRAME_MICROS_MIN: i64 = SECOND / 3 + 1;
 /// An acknowledgement takes a round trip; without one for this long the frame is sent again.
 const ACK_MICROS_MAX: i64 = 10 * SECOND;
-/// Attempts at one batch before the connection is replaced.
+/// Attempts at one stream before the connection is replaced.
 const ATTEMPTS_MAX: u32 = 3;
 
 /// What is asked of the exchange on one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscriptions {
     link: Link,
-    /// Bounded: the streams of the connection, each in at most one batch of the opening and one asked again.
-    waiting: VecDeque<Batch>,
-    in_flight: VecDeque<(u64, Timestamp, Batch)>,
+    /// Bounded: the streams wanted on the connection, and those being left.
+    streams: BTreeMap<String, Stream>,
+    /// Requests without an answer yet.
+    in_flight: VecDeque<(u64, Timestamp)>,
     next_id: u64,
     sent: Option<Timestamp>,
+    /// Why streams were given up.
+    refused: Option<Lost>,
 }
 
-#[derive(Debug)]
-struct Batch {
-    streams: Vec<String>,
+#[derive(Debug, Default)]
+struct Stream {
+    is_wanted: bool,
+    /// As far as the exchange acknowledged it.
+    is_subscribed: bool,
+    /// The request about it that has no answer yet, and what it asks for.
+    asked: Option<(u64, Method)>,
     attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Method {
+    Subscribe,
+    Unsubscribe,
+    #[serde(rename = "LIST_SUBSCRIPTIONS")]
+    ListSubscriptions,
+}
+
+impl Stream {
+    /// What to ask for now.
+    fn due(&self) -> Option<Method> {
+        let may_be_asked = self.asked.is_none() && self.attempts < ATTEMPTS_MAX;
+        match (self.is_wanted, self.is_subscribed) {
+            (true, false) if may_be_asked => Some(Method::Subscribe),
+            (false, true) if may_be_asked => Some(Method::Unsubscribe),
+            _ => None,
+        }
+    }
+
+    fn is_asked_by(&self, id: u64) -> bool {
+        self.asked.is_some_and(|(asked, _)| asked == id)
+    }
 }
 
 #[derive(Serialize)]
 struct Call<'a> {
-    method: &'static str,
+    method: Method,
     #[serde(skip_serializing_if = "Option::is_none")]
     params: Option<&'a [String]>,
     id: u64,
 }
 
 impl Subscriptions {
-    /// A new socket is open.
-    pub(super) fn opened(&mut self, link: Link) {
-        self.link = link;
-        self.clear();
+    pub(super) fn new(link: Link) -> Self {
+        Self {
+            link,
+            streams: BTreeMap::new(),
+            in_flight: VecDeque::new(),
+            next_id: 0,
+            sent: None,
+            refused: None,
+        }
     }
 
-    /// Forgets everything asked for: the socket is gone.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
-        self.in_flight.clear();
-        self.sent = None;
+    /// Subscribes, also what was subscribed before.
+    pub(super) fn ask(&mut self, name: String) {
+        let stream = self.streams.entry(name).or_default();
+        stream.is_wanted = true;
+        stream.is_subscribed = false;
+        stream.attempts = 0;
     }
 
-    pub(super) fn ask(&mut self, streams: &[String]) {
-        let batches = streams.chunks(STREAMS_PER_FRAME_MAX);
-        self.waiting.extend(batches.map(|batch| Batch { streams: batch.to_vec(), attempts: 0 }));
+    /// Unsubscribes.
+    pub(super) fn leave(&mut self, name: &str) {
+        if let Some(stream) = self.streams.get_mut(name) {
+            stream.is_wanted = false;
+        }
+        self.forget_left();
+    }
+
+    fn forget_left(&mut self) {
+        self.streams.retain(|_, stream| stream.is_wanted || stream.is_subscribed || stream.asked.is_some());
+    }
+
+    /// Whether events of this stream are still to be expected although nobody wants them.
+    pub(super) fn is_left(&self, name: &str) -> bool {
+        self.streams.get(name).is_some_and(|stream| !stream.is_wanted)
     }
 
     /// Sends what may be sent, and again what was not acknowledged.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        while let Some((_, sent, _)) = self.in_flight.front()
-            && now.micros_since(*sent) > ACK_MICROS_MAX
+        while let Some((id, sent)) = self.in_flight.front().copied()
+            && now.micros_since(sent) > ACK_MICROS_MAX
         {
-            if let Some((_, _, batch)) = self.in_flight.pop_front() {
-                self.again(batch, "no acknowledgement", out);
-            }
+            self.in_flight.pop_front();
+            self.again(id, "no acknowledgement");
         }
-        if self.may_send(now)
-            && let Some(mut batch) = self.waiting.pop_front()
-        {
-            batch.attempts += 1;
-            let id = self.call("SUBSCRIBE", Some(&batch.streams), now, out);
-            self.in_flight.push_back((id, now, batch));
+        if self.sent.is_some_and(|sent| now.micros_since(sent) < FRAME_MICROS_MIN) {
+            return;
         }
+        // Leaving comes first: it makes room among the streams a connection may have.
+        if !self.send(Method::Unsubscribe, now, out) {
+            self.send(Method::Subscribe, now, out);
+        }
+    }
+
+    /// Sends one frame about the streams that are due. False where none is.
+    fn send(&mut self, method: Method, now: Timestamp, out: &mut dyn Effects) -> bool {
+        let due = self.streams.iter_mut().filter(|(_, stream)| stream.due() == Some(method));
+        let id = self.next_id + 1;
+        let names: Vec<String> = due
+            .take(STREAMS_PER_FRAME_MAX)
+            .map(|(name, stream)| {
+                stream.asked = Some((id, method));
+                stream.attempts += 1;
+                name.clone()
+            })
+            .collect();
+        if names.is_empty() {
+            return false;
+        }
+        self.call(method, Some(&names), now, out);
+        self.in_flight.push_back((id, now));
+        true
     }
 
     /// Asks for a sign of life.
     pub(super) fn probe(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        self.call("LIST_SUBSCRIPTIONS", None, now, out);
+        self.call(Method::ListSubscriptions, None, now, out);
     }
 
-    fn may_send(&self, now: Timestamp) -> bool {
-        self.sent.is_none_or(|sent| now.micros_since(sent) >= FRAME_MICROS_MIN)
-    }
-
-    fn call(
-        &mut self,
-        method: &'static str,
-        params: Option<&[String]>,
-        now: Timestamp,
-        out: &mut dyn Effects,
-    ) -> u64 {
+    fn call(&mut self, method: Method, params: Option<&[String]>, now: Timestamp, out: &mut dyn Effects) {
         self.next_id += 1;
         // Strings and numbers always serialise.
         if let Ok(text) = serde_json::to_string(&Call { method, params, id: self.next_id }) {
             out.send(self.link, text);
         }
         self.sent = Some(now);
-        self.next_id
     }
 
     /// Matches an answer with what was asked.
     pub(super) fn answered(&mut self, answer: Answer, out: &mut dyn Effects) -> Result<(), Rejected> {
         let at = match answer.id {
-            Some(id) => self.in_flight.iter().position(|(sent, _, _)| *sent == id),
+            Some(id) => self.in_flight.iter().position(|(sent, _)| *sent == id),
             // Spot's refusals carry no id; answers come in order.
             None => (!self.in_flight.is_empty()).then_some(0),
         };
-        let batch = at.and_then(|at| self.in_flight.remove(at)).map(|(_, _, batch)| batch);
-        match (answer.refused, batch) {
-            (None, Some(batch)) => {
-                out.note(Note::Subscribed { streams: batch.streams.len() });
+        let request = at.and_then(|at| self.in_flight.remove(at)).map(|(id, _)| id);
+        match (answer.refused, request) {
+            (None, Some(id)) => {
+                self.acknowledged(id, out);
                 Ok(())
             }
             (None, None) => {
                 out.note(Note::Ignored { what: "answer" });
                 Ok(())
             }
-            (Some(refusal), batch) => {
+            (Some(refusal), request) => {
                 let why = format!("code {}: {}", refusal.code, refusal.msg);
-                if let Some(batch) = batch {
-                    self.again(batch, &why, out);
+                if let Some(id) = request {
+                    self.again(id, &why);
                 }
                 Err(Rejected::new("unexpected", format_args!("request refused, {why}")))
             }
         }
     }
 
-    fn again(&mut self, batch: Batch, why: &str, out: &mut dyn Effects) {
-        if batch.attempts < ATTEMPTS_MAX {
-            self.waiting.push_back(batch);
-            return;
+    fn acknowledged(&mut self, id: u64, out: &mut dyn Effects) {
+        let mut streams = 0;
+        for stream in self.streams.values_mut().filter(|stream| stream.is_asked_by(id)) {
+            stream.is_subscribed = stream.asked.is_some_and(|(_, method)| method == Method::Subscribe);
+            stream.asked = None;
+            stream.attempts = 0;
+            streams += usize::from(stream.is_subscribed);
         }
-        let first = batch.streams.first().map_or("", String::as_str);
-        let streams = batch.streams.len();
-        out.reconnect(
-            self.link,
-            Lost::Refused(format!("SUBSCRIBE of {streams} streams from {first}: {why}")),
-        );
+        self.forget_left();
+        if streams > 0 {
+            out.note(Note::Subscribed { streams });
+        }
+    }
+
+    fn again(&mut self, id: u64, why: &str) {
+        for (name, stream) in self.streams.iter_mut().filter(|(_, stream)| stream.is_asked_by(id)) {
+            stream.asked = None;
+            if stream.attempts >= ATTEMPTS_MAX && self.refused.is_none() {
+                self.refused = Some(Lost::Refused(format!("subscription of {name} and others: {why}")));
+            }
+        }
+    }
+
+    /// Why the connection is to be replaced, if it is; said once.
+    pub(super) fn take_refused(&mut self) -> Option<Lost> {
+        self.refused.take()
     }
 }

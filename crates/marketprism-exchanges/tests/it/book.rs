@@ -57,7 +57,7 @@ proptest! {
             let level = Level { price: Decimal::new(price, 2).unwrap(), quantity: Decimal::new(1, 0).unwrap() };
             book.set_bid(level);
             all.insert(level.price);
-            prop_assert!(book.bids().len() <= LEVELS_MAX + LEVELS_MAX / 8);
+            prop_assert!(book.len() <= LEVELS_MAX + LEVELS_MAX / 8);
         }
         let best: Vec<_> = all.into_iter().rev().take(LEVELS_MAX).collect();
         let kept: Vec<_> = book.bids().map(|level| level.price).take(best.len()).collect();
