@@ -127,7 +127,14 @@ fn trade_record(index: usize, instrument: &Instrument, trade: &Trade) -> Record 
 
 fn ticker(index: usize, instrument: &Instrument, quote: &Quote) -> Frame {
     let text = notification(&channel::name("ticker", instrument), &object(&Ticker::of(instrument, quote)));
-    Frame::new(text, index, open_interest_record(instrument, quote))
+    let frame = Frame::new(text, index, open_interest_record(instrument, quote));
+    match &quote.mark.funding_rate {
+        Some(rate) => {
+            let mark_price = Some(quote.mark.mark_price.clone());
+            frame.and(index, funding_record(rate, mark_price, &quote.mark.index_price, quote.time_ms))
+        }
+        None => frame,
+    }
 }
 
 /// What a ticker or a summary says of the open interest. An inverse contract's is an amount of its quote currency.
@@ -144,15 +151,23 @@ pub(crate) fn open_interest_record(instrument: &Instrument, quote: &Quote) -> Re
 
 fn funding(index: usize, instrument: &Instrument, mark: &Mark, rate: &CompactString) -> Frame {
     let text = notification(&channel::name("perpetual", instrument), &object(&FundingRow::of(mark, rate)));
-    let record = FundingRateRecord {
+    Frame::new(text, index, funding_record(rate, None, &mark.index_price, mark.time_ms))
+}
+
+fn funding_record(
+    rate: &CompactString,
+    mark_price: Option<CompactString>,
+    index_price: &CompactString,
+    time_ms: i64,
+) -> Record {
+    Record::FundingRate(FundingRateRecord {
         funding_rate: rate.clone(),
         funding_time_us: None,
         next_funding_time_us: None,
-        mark_price: None,
-        index_price: Some(mark.index_price.clone()),
-        ts_event_us: mark.time_ms.saturating_mul(1000),
-    };
-    Frame::new(text, index, Record::FundingRate(record))
+        mark_price,
+        index_price: Some(index_price.clone()),
+        ts_event_us: time_ms.saturating_mul(1000),
+    })
 }
 
 fn volatility(index: usize, instrument: &Instrument, value: &VolatilityIndex) -> Frame {
