@@ -59,7 +59,7 @@ impl Catalogue {
             if self.unknown.contains(word) {
                 continue;
             }
-            match self.instrument(&word.to_uppercase()).filter(&is_wanted) {
+            match self.instrument(word).filter(&is_wanted) {
                 Some(instrument) => {
                     self.heard.insert(word.into(), instrument);
                     return true;
@@ -78,16 +78,18 @@ impl Catalogue {
         self.heard.values().cloned().collect()
     }
 
-    fn instrument(&self, name: &str) -> Option<Instrument> {
+    /// Streams write some ids in lower case.
+    fn instrument(&self, word: &str) -> Option<Instrument> {
+        let name = word.to_uppercase();
         if !self.listed.is_empty() {
-            return self.listed.get(name).cloned();
+            return self.listed.get(word).or_else(|| self.listed.get(&name)).cloned();
         }
         let quote = QUOTES.iter().find(|quote| name.ends_with(*quote))?;
         let base = name.strip_suffix(quote)?;
         let base = base.strip_suffix('-').unwrap_or(base);
         let is_base = !base.is_empty() && base.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_base
-            .then(|| Instrument::pair(self.integration.exchange, self.market_type, base, quote, name).ok())
+            .then(|| Instrument::pair(self.integration.exchange, self.market_type, base, quote, &name).ok())
             .flatten()
     }
 }
