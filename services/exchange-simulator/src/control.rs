@@ -125,7 +125,18 @@ fn carry_out(hub: &Hub, fault: &Fault) -> Option<usize> {
             connections.iter().for_each(|connection| connection.silence());
             Some(connections.len())
         }
-        _ => None,
+        FaultKind::Stall { .. }
+        | FaultKind::SkipDiff { .. }
+        | FaultKind::DropTrade { .. }
+        | FaultKind::DuplicateDiff { .. }
+        | FaultKind::DuplicateTrade { .. }
+        | FaultKind::Reorder { .. }
+        | FaultKind::CorruptFrame { .. }
+        | FaultKind::Refuse { .. }
+        | FaultKind::RateLimit { .. }
+        | FaultKind::SlowRest { .. }
+        | FaultKind::ClockSkew { .. }
+        | FaultKind::Burst { .. } => None,
     }
 }
 

@@ -105,15 +105,17 @@ impl Fault {
         }
         let at: Selector = serde_json::from_value(at.into()).map_err(|error| error.to_string())?;
         let kind: FaultKind = serde_json::from_value(kind.into()).map_err(|error| error.to_string())?;
-        match &kind {
-            FaultKind::RateLimit { status, .. } if !REFUSALS.contains(status) => {
-                Err(format!("status: {status} is none of {REFUSALS:?}"))
-            }
-            FaultKind::Burst { factor, .. } if !(1..=BURST_FACTOR_MAX).contains(factor) => {
-                Err(format!("factor: {factor} is not from 1 to {BURST_FACTOR_MAX}"))
-            }
-            _ => Ok(Self { at, kind }),
+        if let FaultKind::RateLimit { status, .. } = &kind
+            && !REFUSALS.contains(status)
+        {
+            return Err(format!("status: {status} is none of {REFUSALS:?}"));
         }
+        if let FaultKind::Burst { factor, .. } = &kind
+            && !(1..=BURST_FACTOR_MAX).contains(factor)
+        {
+            return Err(format!("factor: {factor} is not from 1 to {BURST_FACTOR_MAX}"));
+        }
+        Ok(Self { at, kind })
     }
 }
 

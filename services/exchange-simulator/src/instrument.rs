@@ -153,6 +153,12 @@ impl Instrument {
         }
     }
 
+    /// Eight hours; four for the bundles of a thousand coins.
+    pub(crate) fn funding_interval_ms(&self) -> i64 {
+        let hours = if self.base.starts_with("1000") { 4 } else { 8 };
+        hours * 3_600_000
+    }
+
     /// A price in wire units, from ticks.
     pub(crate) fn price_units(&self, ticks: i64) -> i64 {
         ticks.saturating_mul(self.tick_units)

@@ -43,8 +43,9 @@ pub(crate) fn push_integer(out: &mut String, value: impl itoa::Integer) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 
-/// A decimal number in whole units of 10^-`decimals`, for the few sums that text does not carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A decimal number in whole units of 10^-`decimals`, for the few sums that text does not carry. Ordered only among
+/// numbers of equal decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Units {
     units: i128,
     decimals: u32,

@@ -1,12 +1,11 @@
-//! The REST weight budget: counted per market (the exchange counts per host), in windows aligned to the
-//! minute. Over it comes 429; who goes on regardless gets 418. Pure: the caller brings the time.
+//! The REST weight budgets: counted per market (the exchange counts per host), in windows aligned to the
+//! clock. Over it comes 429; who goes on regardless gets 418. Pure: the caller brings the time.
 
 use std::sync::Mutex;
 
-use super::product::Product;
 use crate::config::LimitsConfig;
 
-/// Requests after the first 429 in a minute that turn it into a ban.
+/// Requests after the first 429 in a window that turn it into a ban.
 const IGNORED_429_MAX: u32 = 20;
 /// The exchange's shortest ban.
 const BAN_SECONDS: u64 = 120;
@@ -14,7 +13,7 @@ const BAN_SECONDS: u64 = 120;
 /// The answer to "may this request go on?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Allowance {
-    /// Yes; this much weight is used in this minute.
+    /// Yes; this much weight is used in this window.
     Granted { used_weight: u64 },
     /// 429.
     Exceeded { used_weight: u64, retry_after_seconds: u64 },
@@ -22,23 +21,25 @@ pub(crate) enum Allowance {
     Banned { retry_after_seconds: u64 },
 }
 
-/// One market's budget.
+/// One budget.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit_per_minute: u64,
-    minute: i64,
+    limit: u64,
+    window_ms: i64,
+    window: i64,
     used_weight: u64,
     refused: u32,
     banned_until_ms: i64,
 }
 
 impl Budget {
-    pub(crate) fn new(limit_per_minute: u64) -> Self {
-        Self { limit_per_minute, minute: 0, used_weight: 0, refused: 0, banned_until_ms: 0 }
+    /// `limit` in each window of `window_ms`.
+    pub(crate) fn new(limit: u64, window_ms: i64) -> Self {
+        Self { limit, window_ms, window: 0, used_weight: 0, refused: 0, banned_until_ms: 0 }
     }
 
-    pub(crate) fn limit_per_minute(&self) -> u64 {
-        self.limit_per_minute
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Spends `weight` at `now_ms`.
@@ -46,14 +47,14 @@ impl Budget {
         if now_ms < self.banned_until_ms {
             return Allowance::Banned { retry_after_seconds: seconds_until(self.banned_until_ms, now_ms) };
         }
-        let minute = now_ms / 60_000;
-        if minute != self.minute {
-            self.minute = minute;
+        let window = now_ms / self.window_ms;
+        if window != self.window {
+            self.window = window;
             self.used_weight = 0;
             self.refused = 0;
         }
         self.used_weight += weight;
-        if self.used_weight <= self.limit_per_minute {
+        if self.used_weight <= self.limit {
             return Allowance::Granted { used_weight: self.used_weight };
         }
         self.refused += 1;
@@ -61,7 +62,7 @@ impl Budget {
             self.banned_until_ms = now_ms + i64::try_from(BAN_SECONDS).unwrap_or(0) * 1000;
             return Allowance::Banned { retry_after_seconds: BAN_SECONDS };
         }
-        let retry_after_seconds = seconds_until((minute + 1) * 60_000, now_ms);
+        let retry_after_seconds = seconds_until((window + 1) * self.window_ms, now_ms);
         Allowance::Exceeded { used_weight: self.used_weight, retry_after_seconds }
     }
 }
@@ -70,25 +71,24 @@ fn seconds_until(then_ms: i64, now_ms: i64) -> u64 {
     u64::try_from((then_ms - now_ms + 999) / 1000).unwrap_or(0).max(1)
 }
 
-/// Both products' budgets.
+const MINUTE_MS: i64 = 60_000;
+/// Requests of `/futures/data/*` in five minutes.
+const STATISTICS_REQUESTS_MAX: u64 = 1000;
+
+/// All budgets.
 #[derive(Debug)]
 pub(crate) struct Budgets {
-    spot: Mutex<Budget>,
-    usdm: Mutex<Budget>,
+    pub(crate) spot: Mutex<Budget>,
+    pub(crate) usdm: Mutex<Budget>,
+    pub(crate) statistics: Mutex<Budget>,
 }
 
 impl Budgets {
     pub(crate) fn new(limits: &LimitsConfig) -> Self {
         Self {
-            spot: Mutex::new(Budget::new(limits.spot_weight_per_minute)),
-            usdm: Mutex::new(Budget::new(limits.usdm_weight_per_minute)),
-        }
-    }
-
-    pub(crate) fn of(&self, product: Product) -> &Mutex<Budget> {
-        match product {
-            Product::Spot => &self.spot,
-            Product::Usdm => &self.usdm,
+            spot: Mutex::new(Budget::new(limits.spot_weight_per_minute, MINUTE_MS)),
+            usdm: Mutex::new(Budget::new(limits.usdm_weight_per_minute, MINUTE_MS)),
+            statistics: Mutex::new(Budget::new(STATISTICS_REQUESTS_MAX, 5 * MINUTE_MS)),
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn over_the_budget_is_429_then_418_and_a_new_minute_is_fresh() {
-        let mut budget = Budget::new(10);
+        let mut budget = Budget::new(10, 60_000);
         assert_eq!(budget.spend(10, 60_500), Allowance::Granted { used_weight: 10 });
         assert_eq!(budget.spend(1, 61_000), Allowance::Exceeded { used_weight: 11, retry_after_seconds: 59 });
         assert_eq!(budget.spend(1, 120_000), Allowance::Granted { used_weight: 1 });

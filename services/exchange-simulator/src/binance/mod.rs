@@ -4,13 +4,16 @@ pub(crate) mod budget;
 mod exchange_info;
 pub(crate) mod frames;
 pub(crate) mod listing;
+mod mark_frames;
 mod pings;
 pub(crate) mod product;
 mod publish;
+mod refusal;
 mod requests;
 mod rest;
 mod routes;
 mod session;
+mod statistics;
 pub(crate) mod stream_name;
 
 use axum::http::StatusCode;

@@ -1,14 +1,15 @@
-//! Binance's public REST: `/api/v3/*` (spot) and `/fapi/v1/*` (USDⓈ-M) with their limits, weights, headers and
-//! error bodies. Which book is shown is decided by the source: the generator's or the capture's.
+//! Binance's public REST: `/api/v3/*` (spot), `/fapi/v1/*` and `/futures/data/*` (USDⓈ-M) with their limits, weights and
+//! headers. Which book is shown is decided by the source: the generator's or the capture's. What is told of contracts is
+//! `statistics.rs`.
 
-use std::collections::HashMap;
-
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::budget::Allowance;
 use super::product::Product;
+use super::refusal::{Parameters, Refusal, bad_request, instrument, invalid_symbol, json_response, number};
+use super::statistics::{self, Statistic};
 use super::{exchange_info, frames};
 use crate::clock::now_ms;
 use crate::event::{AggregateTrade, Trade};
@@ -17,14 +18,11 @@ use crate::hub::{Hub, Source};
 use crate::lock::lock;
 use crate::replay::gate::GateError;
 
-/// Query parameters, decoded.
-pub(crate) type Parameters = HashMap<String, String>;
-
 const USED_WEIGHT: HeaderName = HeaderName::from_static("x-mbx-used-weight-1m");
 /// The depth limits USDⓈ-M knows; spot takes any up to 5000.
 const USDM_DEPTH_LIMITS: [usize; 7] = [5, 10, 20, 50, 100, 500, 1000];
 
-/// The public endpoints of both markets.
+/// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint {
     Ping,
@@ -34,32 +32,55 @@ enum Endpoint {
     Trades,
     HistoricalTrades,
     AggregateTrades,
+    PremiumIndex,
+    FundingInfo,
+    OpenInterest,
+    /// History in periods, under a limit of its own.
+    Data(Statistic),
 }
 
-/// An error body with its HTTP status.
-#[derive(Debug)]
-struct Refusal {
-    status: StatusCode,
-    code: i64,
-    msg: String,
-}
+const ENDPOINTS: &[(&str, Product, Endpoint)] = &[
+    ("/api/v3/ping", Product::Spot, Endpoint::Ping),
+    ("/api/v3/time", Product::Spot, Endpoint::Time),
+    ("/api/v3/exchangeInfo", Product::Spot, Endpoint::ExchangeInfo),
+    ("/api/v3/depth", Product::Spot, Endpoint::Depth),
+    ("/api/v3/trades", Product::Spot, Endpoint::Trades),
+    ("/api/v3/historicalTrades", Product::Spot, Endpoint::HistoricalTrades),
+    ("/api/v3/aggTrades", Product::Spot, Endpoint::AggregateTrades),
+    ("/fapi/v1/ping", Product::Usdm, Endpoint::Ping),
+    ("/fapi/v1/time", Product::Usdm, Endpoint::Time),
+    ("/fapi/v1/exchangeInfo", Product::Usdm, Endpoint::ExchangeInfo),
+    ("/fapi/v1/depth", Product::Usdm, Endpoint::Depth),
+    ("/fapi/v1/trades", Product::Usdm, Endpoint::Trades),
+    ("/fapi/v1/historicalTrades", Product::Usdm, Endpoint::HistoricalTrades),
+    ("/fapi/v1/aggTrades", Product::Usdm, Endpoint::AggregateTrades),
+    ("/fapi/v1/premiumIndex", Product::Usdm, Endpoint::PremiumIndex),
+    ("/fapi/v1/fundingInfo", Product::Usdm, Endpoint::FundingInfo),
+    ("/fapi/v1/openInterest", Product::Usdm, Endpoint::OpenInterest),
+    ("/futures/data/openInterestHist", Product::Usdm, Endpoint::Data(Statistic::OpenInterest)),
+    ("/futures/data/topLongShortPositionRatio", Product::Usdm, Endpoint::Data(Statistic::TopPositionRatio)),
+    ("/futures/data/topLongShortAccountRatio", Product::Usdm, Endpoint::Data(Statistic::TopAccountRatio)),
+    ("/futures/data/globalLongShortAccountRatio", Product::Usdm, Endpoint::Data(Statistic::AllAccountRatio)),
+];
 
-/// Answers `GET <prefix>/<endpoint>?parameters`.
-pub(crate) async fn answer(hub: &Hub, product: Product, endpoint: &str, parameters: &Parameters) -> Response {
-    let Some(endpoint) = endpoint_of(endpoint) else {
+/// Answers `GET <path>?parameters`.
+pub(crate) async fn answer(hub: &Hub, path: &str, parameters: &Parameters) -> Response {
+    let Some(&(route, product, endpoint)) = ENDPOINTS.iter().find(|(route, _, _)| *route == path) else {
         hub.count_request("unknown endpoint");
         return StatusCode::NOT_FOUND.into_response();
     };
-    hub.count_request(route_name(product, endpoint));
-    let used_weight = match allowance(hub, product, weight(product, endpoint, parameters)) {
+    hub.count_request(route);
+    let used_weight = match allowance(hub, product, endpoint, weight(product, endpoint, parameters)) {
         Ok(used_weight) => used_weight,
         Err(response) => return *response,
     };
     let mut response = match body(hub, product, endpoint, parameters).await {
         Ok(body) => json_response(StatusCode::OK, body),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => refusal.into_response(),
     };
-    response.headers_mut().insert(USED_WEIGHT, HeaderValue::from(used_weight));
+    if !matches!(endpoint, Endpoint::Data(_)) {
+        response.headers_mut().insert(USED_WEIGHT, HeaderValue::from(used_weight));
+    }
     response
 }
 
@@ -87,6 +108,10 @@ async fn body(
             let trades = hub.history.aggregates(instrument, from_id(parameters)?, limit);
             Ok(aggregate_rows(product, &trades))
         }
+        Endpoint::PremiumIndex => statistics::premium_index(hub, parameters),
+        Endpoint::FundingInfo => Ok(statistics::funding_info(hub)),
+        Endpoint::OpenInterest => statistics::open_interest(hub, parameters),
+        Endpoint::Data(statistic) => statistics::history(hub, statistic, parameters),
     }
 }
 
@@ -109,10 +134,16 @@ async fn depth(hub: &Hub, product: Product, parameters: &Parameters) -> Result<S
 }
 
 /// Spends the request's weight; the error is the 429 or 418 to answer with.
-fn allowance(hub: &Hub, product: Product, weight: u64) -> Result<u64, Box<Response>> {
+fn allowance(hub: &Hub, product: Product, endpoint: Endpoint, weight: u64) -> Result<u64, Box<Response>> {
+    let budgets = &hub.binance_budgets;
+    let budget = match (endpoint, product) {
+        (Endpoint::Data(_), _) => &budgets.statistics,
+        (_, Product::Spot) => &budgets.spot,
+        (_, Product::Usdm) => &budgets.usdm,
+    };
     let (limit, allowance) = {
-        let mut budget = lock(hub.binance_budgets.of(product));
-        (budget.limit_per_minute(), budget.spend(weight, now_ms()))
+        let mut budget = lock(budget);
+        (budget.limit(), budget.spend(weight, now_ms()))
     };
     let (status, used_weight, retry_after_seconds) = match allowance {
         Allowance::Granted { used_weight } => return Ok(used_weight),
@@ -128,48 +159,27 @@ fn allowance(hub: &Hub, product: Product, weight: u64) -> Result<u64, Box<Respon
         "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. \
          Please use WebSocket Streams for live updates to avoid polling the API."
     );
-    let mut response = refused(&Refusal { status, code: -1003, msg });
+    let mut response = Refusal { status, code: -1003, msg }.into_response();
     response.headers_mut().insert(USED_WEIGHT, HeaderValue::from(used_weight));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
     Err(Box::new(response))
 }
 
-fn endpoint_of(name: &str) -> Option<Endpoint> {
-    Some(match name {
-        "ping" => Endpoint::Ping,
-        "time" => Endpoint::Time,
-        "exchangeInfo" => Endpoint::ExchangeInfo,
-        "depth" => Endpoint::Depth,
-        "trades" => Endpoint::Trades,
-        "historicalTrades" => Endpoint::HistoricalTrades,
-        "aggTrades" => Endpoint::AggregateTrades,
-        _ => return None,
-    })
-}
-
-fn route_name(product: Product, endpoint: Endpoint) -> &'static str {
-    match (product, endpoint) {
-        (Product::Spot, Endpoint::Ping) => "/api/v3/ping",
-        (Product::Spot, Endpoint::Time) => "/api/v3/time",
-        (Product::Spot, Endpoint::ExchangeInfo) => "/api/v3/exchangeInfo",
-        (Product::Spot, Endpoint::Depth) => "/api/v3/depth",
-        (Product::Spot, Endpoint::Trades) => "/api/v3/trades",
-        (Product::Spot, Endpoint::HistoricalTrades) => "/api/v3/historicalTrades",
-        (Product::Spot, Endpoint::AggregateTrades) => "/api/v3/aggTrades",
-        (Product::Usdm, Endpoint::Ping) => "/fapi/v1/ping",
-        (Product::Usdm, Endpoint::Time) => "/fapi/v1/time",
-        (Product::Usdm, Endpoint::ExchangeInfo) => "/fapi/v1/exchangeInfo",
-        (Product::Usdm, Endpoint::Depth) => "/fapi/v1/depth",
-        (Product::Usdm, Endpoint::Trades) => "/fapi/v1/trades",
-        (Product::Usdm, Endpoint::HistoricalTrades) => "/fapi/v1/historicalTrades",
-        (Product::Usdm, Endpoint::AggregateTrades) => "/fapi/v1/aggTrades",
-    }
-}
-
+/// What it costs of the minute's weight; of the statistics one request costs one.
 fn weight(product: Product, endpoint: Endpoint, parameters: &Parameters) -> u64 {
     let limit = depth_limit(product, parameters).unwrap_or(0);
     match (product, endpoint) {
-        (_, Endpoint::Ping | Endpoint::Time) | (Product::Usdm, Endpoint::ExchangeInfo) => 1,
+        (_, Endpoint::FundingInfo) => 0,
+        (_, Endpoint::PremiumIndex) if !parameters.contains_key("symbol") => 10,
+        (
+            _,
+            Endpoint::Ping
+            | Endpoint::Time
+            | Endpoint::OpenInterest
+            | Endpoint::PremiumIndex
+            | Endpoint::Data(_),
+        )
+        | (Product::Usdm, Endpoint::ExchangeInfo) => 1,
         (Product::Spot, Endpoint::ExchangeInfo)
         | (Product::Usdm, Endpoint::HistoricalTrades | Endpoint::AggregateTrades) => 20,
         (Product::Spot, Endpoint::Depth) => match limit {
@@ -188,13 +198,6 @@ fn weight(product: Product, endpoint: Endpoint, parameters: &Parameters) -> u64 
         (Product::Spot, Endpoint::AggregateTrades) => 4,
         (Product::Usdm, Endpoint::Trades) => 5,
     }
-}
-
-fn instrument(hub: &Hub, product: Product, parameters: &Parameters) -> Result<usize, Refusal> {
-    let symbol = parameters.get("symbol").filter(|symbol| !symbol.is_empty()).ok_or_else(|| {
-        bad_request(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-    })?;
-    hub.catalogue.find(product.market(), symbol).ok_or_else(invalid_symbol)
 }
 
 fn depth_limit(product: Product, parameters: &Parameters) -> Result<usize, Refusal> {
@@ -218,14 +221,6 @@ fn trade_limit(parameters: &Parameters) -> Result<usize, Refusal> {
 
 fn from_id(parameters: &Parameters) -> Result<Option<u64>, Refusal> {
     number(parameters, "fromId")
-}
-
-fn number(parameters: &Parameters, name: &str) -> Result<Option<u64>, Refusal> {
-    let Some(text) = parameters.get(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| {
-        let legal = "legal range is '^[0-9]{1,20}$'";
-        bad_request(-1100, &format!("Illegal characters found in parameter '{name}'; {legal}."))
-    })
 }
 
 fn trade_rows(trades: &[Trade]) -> String {
@@ -259,22 +254,4 @@ fn aggregate_rows(product: Product, trades: &[AggregateTrade]) -> String {
         })
         .collect();
     Value::Array(rows).to_string()
-}
-
-fn bad_request(code: i64, msg: &str) -> Refusal {
-    Refusal { status: StatusCode::BAD_REQUEST, code, msg: msg.to_owned() }
-}
-
-fn invalid_symbol() -> Refusal {
-    bad_request(-1121, "Invalid symbol.")
-}
-
-fn refused(refusal: &Refusal) -> Response {
-    json_response(refusal.status, json!({ "code": refusal.code, "msg": refusal.msg }).to_string())
-}
-
-fn json_response(status: StatusCode, body: String) -> Response {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
-    (status, headers, body).into_response()
 }

@@ -1,24 +1,21 @@
 //! Binance's paths: `/ws`, `/stream` (spot), the same under `/public` and `/market` (USDⓈ-M), and REST.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
-use super::product::Product;
+use super::refusal::Parameters;
 use super::rest::answer;
 use super::session::BinanceSession;
 use super::stream_name::Route;
 use crate::exchange::Exchange;
 use crate::hub::Hub;
 use crate::server::{Sockets, upgrade};
-
-type Parameters = HashMap<String, String>;
 
 /// WebSocket paths.
 pub(crate) fn sockets(sockets: &Sockets) -> Router<Arc<Hub>> {
@@ -35,7 +32,15 @@ pub(crate) fn sockets(sockets: &Sockets) -> Router<Arc<Hub>> {
 
 /// REST paths.
 pub(crate) fn rest() -> Router<Arc<Hub>> {
-    Router::new().route("/api/v3/{endpoint}", get(spot_rest)).route("/fapi/v1/{endpoint}", get(usdm_rest))
+    let mut router = Router::new();
+    for prefix in ["/api/v3", "/fapi/v1", "/futures/data"] {
+        router = router.route(&format!("{prefix}/{{endpoint}}"), get(ask));
+    }
+    router
+}
+
+async fn ask(State(hub): State<Arc<Hub>>, uri: Uri, Query(parameters): Query<Parameters>) -> Response {
+    answer(&hub, uri.path(), &parameters).await
 }
 
 fn socket(route: Route, sockets: Sockets, combined: bool) -> MethodRouter<Arc<Hub>> {
@@ -67,20 +72,4 @@ fn socket(route: Route, sockets: Sockets, combined: bool) -> MethodRouter<Arc<Hu
 
 fn stream_names(list: &str) -> Vec<String> {
     list.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-}
-
-async fn spot_rest(
-    State(hub): State<Arc<Hub>>,
-    Path(endpoint): Path<String>,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    answer(&hub, Product::Spot, &endpoint, &parameters).await
-}
-
-async fn usdm_rest(
-    State(hub): State<Arc<Hub>>,
-    Path(endpoint): Path<String>,
-    Query(parameters): Query<Parameters>,
-) -> Response {
-    answer(&hub, Product::Usdm, &endpoint, &parameters).await
 }

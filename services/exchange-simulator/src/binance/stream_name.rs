@@ -2,6 +2,7 @@
 
 use super::product::Product;
 use crate::catalogue::Catalogue;
+use crate::exchange::Market;
 use crate::streams::{Feed, Stream};
 
 /// Which path of the simulator a connection came in by. One port serves both markets, so spot has the bare
@@ -12,7 +13,7 @@ pub(crate) enum Route {
     Spot,
     /// `/public/…`: USDⓈ-M books, best prices and the undocumented `@trade`.
     UsdmPublic,
-    /// `/market/…`: USDⓈ-M everything else, here `@aggTrade`.
+    /// `/market/…`: USDⓈ-M everything else.
     UsdmMarket,
 }
 
@@ -33,10 +34,11 @@ impl Route {
     }
 
     fn carries(self, feed: Feed) -> bool {
+        let is_public = matches!(feed, Feed::Depth | Feed::BookTicker | Feed::Trade);
         match self {
             Self::Spot => true,
-            Self::UsdmPublic => feed != Feed::AggregateTrade,
-            Self::UsdmMarket => feed == Feed::AggregateTrade,
+            Self::UsdmPublic => is_public,
+            Self::UsdmMarket => !is_public,
         }
     }
 }
@@ -44,7 +46,24 @@ impl Route {
 /// The streams behind `name` on `route`. None is what the exchange acknowledges and then leaves silent: an unknown
 /// symbol or channel, or a stream of the other USDⓈ-M path.
 pub(crate) fn resolve(name: &str, route: Route, catalogue: &Catalogue) -> Vec<Stream> {
-    one(name, route, catalogue).into_iter().collect()
+    match (name, route) {
+        ("!markPrice@arr" | "!markPrice@arr@1s", Route::UsdmMarket) => {
+            whole_market(Feed::MarkPrices, catalogue).collect()
+        }
+        // Every instrument's, those that may be listed later, too, and what is not ours.
+        ("!forceOrder@arr", Route::UsdmMarket) => {
+            let all = catalogue.all().iter().enumerate();
+            let ours = all.filter(|(_, one)| one.market == Market::BinanceUsdm);
+            ours.map(|(instrument, _)| Stream { instrument, feed: Feed::Liquidation })
+                .chain(whole_market(Feed::ForeignLiquidation, catalogue))
+                .collect()
+        }
+        _ => one(name, route, catalogue).into_iter().collect(),
+    }
+}
+
+fn whole_market(feed: Feed, catalogue: &Catalogue) -> impl Iterator<Item = Stream> {
+    catalogue.first(Market::BinanceUsdm).map(|instrument| Stream { instrument, feed }).into_iter()
 }
 
 fn one(name: &str, route: Route, catalogue: &Catalogue) -> Option<Stream> {
@@ -58,7 +77,7 @@ fn one(name: &str, route: Route, catalogue: &Catalogue) -> Option<Stream> {
     Some(Stream { instrument, feed })
 }
 
-/// All depth speeds are one feed here: diffs leave as they happen, whatever the name says.
+/// All speeds are one feed here: diffs leave as they happen and mark prices as they are computed, whatever the name says.
 pub(crate) fn feed_of(channel: &str, product: Product) -> Option<Feed> {
     match (channel, product) {
         ("trade", _) => Some(Feed::Trade),
@@ -67,6 +86,8 @@ pub(crate) fn feed_of(channel: &str, product: Product) -> Option<Feed> {
         ("depth" | "depth@100ms", _) | ("depth@0ms" | "depth@250ms" | "depth@500ms", Product::Usdm) => {
             Some(Feed::Depth)
         }
+        ("markPrice" | "markPrice@1s", Product::Usdm) => Some(Feed::MarkPrice),
+        ("forceOrder", Product::Usdm) => Some(Feed::Liquidation),
         _ => None,
     }
 }
@@ -90,6 +111,10 @@ mod tests {
         assert_eq!(feed("btcusdt@aggTrade", Route::UsdmPublic), None);
         assert_eq!(feed("btcusdt@aggTrade", Route::UsdmMarket), Some(Feed::AggregateTrade));
         assert_eq!(feed("btcusdt@trade", Route::UsdmPublic), Some(Feed::Trade));
+        assert_eq!(feed("btcusdt@markPrice@1s", Route::UsdmMarket), Some(Feed::MarkPrice));
+        assert_eq!(feed("btcusdt@forceOrder", Route::UsdmPublic), None);
+        assert_eq!(feed("btcusdt@markPrice", Route::Spot), None);
+        assert_eq!(resolve("!forceOrder@arr", Route::UsdmMarket, &catalogue).len(), 18);
         assert_eq!(feed("BTCUSDT@trade", Route::Spot), None);
         assert_eq!(feed("nopeusdt@trade", Route::Spot), None);
         assert_eq!(feed("btcusdt", Route::Spot), None);

@@ -87,6 +87,12 @@ impl Market {
         Some(Ratio::new(self.seed, stream_of(&instrument), of, start_ms))
     }
 
+    /// The open interest of instrument `index` when the period that begins at `start_ms` began.
+    pub(crate) fn past_open_interest(&self, index: usize, start_ms: i64) -> Option<OpenInterest> {
+        let instrument = lock(self.walks.get(index)?).instrument();
+        Some(statistics::past_open_interest(&instrument, self.seed, stream_of(&instrument), start_ms))
+    }
+
     /// The book of instrument `index`, `levels_max` levels a side.
     pub(crate) fn snapshot(&self, index: usize, levels_max: usize) -> Option<Snapshot> {
         Some(lock(self.walks.get(index)?).snapshot(levels_max))

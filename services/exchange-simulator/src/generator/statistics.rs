@@ -19,8 +19,6 @@ pub(crate) enum Telling {
     Still,
 }
 
-/// Eight hours, as most contracts have it.
-const FUNDING_INTERVAL_MS: i64 = 8 * 3_600_000;
 /// Decimals of a funding rate.
 const FUNDING_DECIMALS: u32 = 8;
 /// A funding rate stays within 0.375 %.
@@ -61,13 +59,14 @@ impl Statistics {
         let index = mark - self.dice.below_signed(tick);
         let drift = self.dice.below_signed(41) - 20;
         self.funding_units = (self.funding_units + drift).clamp(-FUNDING_UNITS_MAX, FUNDING_UNITS_MAX);
+        let interval_ms = instrument.funding_interval_ms();
         let has_funding = instrument.market_type == MarketType::Perpetual;
         let mark = Mark {
             mark_price: decimal(mark, decimals),
             index_price: decimal(index, decimals),
             funding_rate: has_funding.then(|| decimal(self.funding_units, FUNDING_DECIMALS)),
-            funding_time_ms: (now_ms / FUNDING_INTERVAL_MS + 1) * FUNDING_INTERVAL_MS,
-            funding_interval_ms: FUNDING_INTERVAL_MS,
+            funding_time_ms: (now_ms / interval_ms + 1) * interval_ms,
+            funding_interval_ms: interval_ms,
             time_ms: now_ms,
         };
         self.mark = Some(mark.clone());
@@ -124,5 +123,21 @@ impl Statistics {
     pub(super) fn volatility_index(&mut self, now_ms: i64) -> VolatilityIndex {
         self.volatility = (self.volatility + self.dice.below_signed(21) - 10).clamp(1_000, 15_000);
         VolatilityIndex { value: decimal(self.volatility, 2), time_ms: now_ms }
+    }
+}
+
+/// Made of the period alone, so that every request gets the same history.
+pub(super) fn past_open_interest(
+    instrument: &Instrument,
+    seed: u64,
+    stream: u64,
+    start_ms: i64,
+) -> OpenInterest {
+    let mut dice = Dice::new(seed ^ stream, start_ms.unsigned_abs().wrapping_mul(4));
+    let steps = instrument.usual_steps.saturating_mul(5_000 + dice.below_signed(2_000));
+    OpenInterest {
+        quantity: instrument.quantity(steps),
+        mark_price: instrument.price(instrument.start_ticks),
+        time_ms: start_ms,
     }
 }

@@ -178,37 +178,43 @@ impl Walk {
     /// What is to be told at `now_ms`; `None` where the instrument has nothing of the kind.
     pub(crate) fn tell(&mut self, telling: Telling, now_ms: i64) -> Option<Event> {
         let is_index = self.instrument.weight == 0;
-        let is_contract = !is_index && self.instrument.market_type != MarketType::Spot;
+        let is_contract = self.is_contract();
+        let has_liquidations = is_contract && self.instrument.market_type != MarketType::Options;
         match telling {
-            Telling::Mark if is_contract => Some(Event::Mark(self.mark(now_ms))),
-            Telling::Funding if is_contract => self.last_mark(now_ms).map(Event::Funding),
-            Telling::OpenInterest if is_contract => Some(Event::OpenInterest(self.open_interest(now_ms))),
-            Telling::Liquidations if is_contract && self.instrument.market_type != MarketType::Options => {
+            Telling::Mark => is_contract.then(|| Event::Mark(self.mark(now_ms))),
+            Telling::Funding => self.last_mark(now_ms).map(Event::Funding),
+            Telling::OpenInterest => is_contract.then(|| Event::OpenInterest(self.open_interest(now_ms))),
+            Telling::Liquidations if !has_liquidations => None,
+            Telling::Liquidations => {
                 let told = self.statistics.liquidations(&self.instrument, self.touch, now_ms);
                 (!told.is_empty()).then_some(Event::Liquidations(told))
             }
-            Telling::VolatilityIndex if is_index => {
-                Some(Event::VolatilityIndex(self.statistics.volatility_index(now_ms)))
+            Telling::VolatilityIndex => {
+                is_index.then(|| Event::VolatilityIndex(self.statistics.volatility_index(now_ms)))
             }
-            Telling::Still if !is_index => {
-                let stands_still = self.still_revision == self.revision;
+            Telling::Still => {
+                let stands_still = self.still_revision == self.revision && !is_index;
                 self.still_revision = self.revision;
                 let book = StillBook { last_update_id: self.last_update_id, time_ms: now_ms };
                 stands_still.then_some(Event::Still(book))
             }
-            _ => None,
         }
     }
 
+    /// Neither spot nor an index.
+    fn is_contract(&self) -> bool {
+        self.instrument.weight > 0 && self.instrument.market_type != MarketType::Spot
+    }
+
     pub(crate) fn last_mark(&mut self, now_ms: i64) -> Option<Mark> {
-        if self.instrument.market_type == MarketType::Spot {
+        if !self.is_contract() {
             return None;
         }
         Some(self.statistics.mark.clone().unwrap_or_else(|| self.mark(now_ms)))
     }
 
     pub(crate) fn last_open_interest(&mut self, now_ms: i64) -> Option<OpenInterest> {
-        if self.instrument.market_type == MarketType::Spot {
+        if !self.is_contract() {
             return None;
         }
         Some(self.statistics.open_interest.clone().unwrap_or_else(|| self.open_interest(now_ms)))
@@ -298,7 +304,12 @@ mod tests {
                             placeholders += 1;
                         }
                     }
-                    other => panic!("not a step: {other:?}"),
+                    Event::Still(_)
+                    | Event::Mark(_)
+                    | Event::Funding(_)
+                    | Event::OpenInterest(_)
+                    | Event::Liquidations(_)
+                    | Event::VolatilityIndex(_) => panic!("not a step"),
                 }
             }
             assert_eq!(sparse > 0, market == Market::BinanceUsdm);

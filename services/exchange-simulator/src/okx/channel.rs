@@ -101,10 +101,10 @@ impl Channel {
     }
 
     fn exists_for(self, instrument: &Instrument) -> bool {
-        match self {
-            Self::FundingRate => instrument.market_type == MarketType::Perpetual,
-            Self::OpenInterest | Self::MarkPrice => instrument.market_type != MarketType::Spot,
-            _ => true,
+        match instrument.market_type {
+            MarketType::Spot => !matches!(self, Self::FundingRate | Self::OpenInterest | Self::MarkPrice),
+            MarketType::Perpetual => true,
+            MarketType::Futures | MarketType::Options => self != Self::FundingRate,
         }
     }
 }

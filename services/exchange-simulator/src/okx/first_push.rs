@@ -13,13 +13,20 @@ use crate::streams::Stream;
 
 /// Queues what `channel` begins with. A client without room for it is told at the next change.
 pub(crate) fn send(hub: &Hub, connection: &Connection, channel: Channel, name: &str, streams: &[Stream]) {
+    let first = streams.first().map(|stream| stream.instrument);
     let frame = match channel {
-        Channel::FundingRate | Channel::OpenInterest | Channel::MarkPrice => {
-            streams.first().and_then(|stream| state(hub, channel, stream.instrument))
-        }
+        Channel::FundingRate => first.and_then(|index| funding(hub, index)),
+        Channel::OpenInterest => first.and_then(|index| open_interest(hub, index)),
+        Channel::MarkPrice => first.and_then(|index| mark_price(hub, index)),
         Channel::Instruments => Some(list(hub, name, streams)),
-        // `books` has begun with the book; the others are events.
-        _ => None,
+        // It has begun with the book.
+        Channel::Books => None,
+        // Events.
+        Channel::BestBidAsk
+        | Channel::Trades
+        | Channel::TradesAll
+        | Channel::Tickers
+        | Channel::LiquidationOrders => None,
     };
     if let Some(Frame { text, entries, .. }) = frame {
         let ticket = hub.ledger.ticket(entries);
@@ -27,15 +34,19 @@ pub(crate) fn send(hub: &Hub, connection: &Connection, channel: Channel, name: &
     }
 }
 
-fn state(hub: &Hub, channel: Channel, index: usize) -> Option<Frame> {
-    let instrument = hub.catalogue.get(index)?;
-    let market = hub.market()?;
-    let now_ms = hub.now_ms(Exchange::Okx);
-    match channel {
-        Channel::FundingRate => frames::funding(instrument, index, &market.mark(index, now_ms)?),
-        Channel::MarkPrice => Some(frames::mark_price(instrument, &market.mark(index, now_ms)?)),
-        _ => Some(frames::open_interest(instrument, index, &market.open_interest(index, now_ms)?)),
-    }
+fn funding(hub: &Hub, index: usize) -> Option<Frame> {
+    let mark = hub.market()?.mark(index, hub.now_ms(Exchange::Okx))?;
+    frames::funding(hub.catalogue.get(index)?, index, &mark)
+}
+
+fn mark_price(hub: &Hub, index: usize) -> Option<Frame> {
+    let mark = hub.market()?.mark(index, hub.now_ms(Exchange::Okx))?;
+    Some(frames::mark_price(hub.catalogue.get(index)?, &mark))
+}
+
+fn open_interest(hub: &Hub, index: usize) -> Option<Frame> {
+    let told = hub.market()?.open_interest(index, hub.now_ms(Exchange::Okx))?;
+    Some(frames::open_interest(hub.catalogue.get(index)?, index, &told))
 }
 
 fn list(hub: &Hub, name: &str, streams: &[Stream]) -> Frame {

@@ -74,8 +74,17 @@ pub(crate) fn read(captured: Captured<'_>) -> Result<Told, Malformed> {
             let touch = Touch { best_bid, best_ask };
             Told::Book(Record::BestBidAsk(BestBidAskRecord { update_id: wire.update_id, touch }))
         }),
-        // `feed_of` knows the names of no other.
-        _ => Err(Malformed),
+        // Passed on as recorded; neither ledger nor REST has them.
+        Feed::MarkPrice
+        | Feed::MarkPrices
+        | Feed::FundingRate
+        | Feed::OpenInterest
+        | Feed::Liquidation
+        | Feed::ForeignLiquidation
+        | Feed::Ticker
+        | Feed::VolatilityIndex
+        | Feed::Instruments
+        | Feed::Platform => Ok(Told::Book(Record::Unrecorded)),
     }
 }
 

@@ -22,3 +22,4 @@ mod okx;
 mod replay;
 mod rest;
 mod streams;
+mod usdm_statistics;
