@@ -6,7 +6,8 @@ use marketprism_core::message::{Gap, OrderBook, Trade};
 use marketprism_core::{DataType, Instrument, MarketType, Message, Timestamp};
 use marketprism_exchanges::registry::{self, BookMode, Seed, SessionConfig, SessionOptions};
 use marketprism_exchanges::{
-    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session, StreamState,
+    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session,
+    StreamState,
 };
 
 /// What a session asked for, in order of type. Messages are kept as the wire carries them.
