@@ -6,7 +6,7 @@ use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::session::{Rejected, Session};
-use crate::{binance, deribit};
+use crate::{binance, deribit, okx};
 
 /// One connection's share of the work. Serialised, it begins a recording.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -165,8 +165,13 @@ pub struct ConnectionPath {
 }
 
 /// Every integration.
-pub const INTEGRATIONS: &[&Integration] =
-    &[&binance::spot::INTEGRATION, &binance::usdm::INTEGRATION, &deribit::integration::INTEGRATION];
+pub const INTEGRATIONS: &[&Integration] = &[
+    &binance::spot::INTEGRATION,
+    &binance::usdm::INTEGRATION,
+    &okx::spot::INTEGRATION,
+    &okx::swap::INTEGRATION,
+    &deribit::integration::INTEGRATION,
+];
 
 /// The integration with this id.
 #[must_use]

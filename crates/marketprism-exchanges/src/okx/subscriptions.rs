@@ -124,7 +124,7 @@ impl Subscriptions {
             is_overdue || request.args.is_empty()
         });
         for request in overdue.collect::<Vec<_>>() {
-            self.unacknowledged(request, out);
+            self.unacknowledged(&request, out);
         }
         if self.waiting.is_empty() && !self.again.is_empty() {
             let args: Vec<Arg> = std::mem::take(&mut self.again).into_iter().collect();
@@ -136,7 +136,7 @@ impl Subscriptions {
         }
     }
 
-    fn unacknowledged(&mut self, request: InFlight, out: &mut dyn Effects) {
+    fn unacknowledged(&mut self, request: &InFlight, out: &mut dyn Effects) {
         let Some(first) = request.args.first() else { return };
         if request.attempts < ATTEMPTS_MAX {
             self.call(Operation::Subscribe, &request.args, request.attempts);

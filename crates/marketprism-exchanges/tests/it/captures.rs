@@ -28,7 +28,7 @@ impl Line {
     }
 }
 
-fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
     #[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
     let folder = std::env::var("MARKETPRISM_CAPTURES").map_or(default, PathBuf::from);
@@ -83,7 +83,7 @@ fn cryptofeed(folder: &Path, files: &[&str]) -> Vec<Line> {
     lines
 }
 
-fn seconds(text: &str) -> Timestamp {
+pub fn seconds(text: &str) -> Timestamp {
     let (whole, fraction) = text.split_once('.').unwrap();
     let micros = format!("{fraction:0<6}")[..6].parse::<i64>().unwrap();
     Timestamp::from_micros(whole.parse::<i64>().unwrap() * 1_000_000 + micros).unwrap()

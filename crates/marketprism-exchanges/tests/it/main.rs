@@ -13,6 +13,7 @@ mod captures;
 mod damage;
 mod driver;
 mod instruments;
+mod okx;
 mod links;
 mod orderbook;
 mod subscriptions;

@@ -1,0 +1,429 @@
+//! What is pushed on the public path, over all its sockets: routes pushes to instruments, asks REST for what they miss,
+//! notices silence.
+
+use std::collections::BTreeSet;
+
+use marketprism_core::{Instrument, MarketType, Timestamp};
+
+use super::book_frame;
+use super::channel::{Arg, Channel};
+use super::contract_data::LiquidationRow;
+use super::feed::{Feed, Stream};
+use super::frame::{self, Event, Incoming, Push};
+use super::limits;
+use super::polled::{BOOK_LEVELS_MAX, book_path};
+use super::socket::Socket;
+use super::trades;
+use crate::backfill::End;
+use crate::context::Context;
+use crate::decode::{self, Levels};
+use crate::liveness::Verdict;
+use crate::registry::{Integration, SessionConfig};
+use crate::requests::Requests;
+use crate::session::{
+    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session,
+    StreamStatus,
+};
+
+/// Rows of one answer with past trades at most.
+const TRADES_PER_ANSWER_MAX: u64 = 100;
+/// The notice that the exchange closes this connection in about a minute.
+const CODE_UPGRADE: &str = "64008";
+
+/// What an answer is for, of which instrument.
+type Purpose = (String, Wanted);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Book,
+    Trades,
+}
+
+/// A session for spot or for contracts.
+#[derive(Debug)]
+pub(super) struct OkxSession {
+    integration: &'static Integration,
+    config: SessionConfig,
+    pressure: Pressure,
+    /// By instrument id.
+    feeds: Vec<Feed>,
+    /// The oldest first.
+    sockets: Vec<Socket>,
+    requests: Requests<Purpose>,
+    levels: Levels,
+}
+
+impl OkxSession {
+    pub(super) fn new(integration: &'static Integration, mut config: SessionConfig) -> Self {
+        let instruments = std::mem::take(&mut config.instruments);
+        let mut feeds: Vec<Feed> =
+            instruments.into_iter().map(|instrument| Feed::new(instrument, integration, &config)).collect();
+        sort(&mut feeds);
+        Self {
+            integration,
+            config,
+            pressure: Pressure::None,
+            feeds,
+            sockets: Vec::new(),
+            requests: Requests::default(),
+            levels: Levels::default(),
+        }
+    }
+
+    /// Every stream wanted, once: a type's liquidations are one stream.
+    fn args(&self) -> BTreeSet<Arg> {
+        self.feeds.iter().flat_map(Feed::args).collect()
+    }
+
+    fn push(
+        &mut self,
+        link: Link,
+        push: &Push<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let Push { channel, name, .. } = push;
+        let Some(known) = Channel::named(channel) else {
+            return Err(Rejected::new("unknown_event", format_args!("channel `{channel}` of `{name}`")));
+        };
+        if known == Channel::LiquidationOrders {
+            return self.liquidations(push, now, out);
+        }
+        match find(&mut self.feeds, name) {
+            Some(feed) => feed.push((link, known), push, &mut self.levels, now, out),
+            None => Err(Rejected::new("unknown_symbol", format_args!("channel `{channel}` of `{name}`"))),
+        }
+    }
+
+    /// Liquidations of every instrument of a type; most are of instruments that are not wanted.
+    fn liquidations(
+        &mut self,
+        push: &Push<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        decode::each(push.data, |row: LiquidationRow<'_>| {
+            let Some(feed) = find(&mut self.feeds, &row.instrument_id) else {
+                out.note(Note::Ignored { what: "liquidation_of_another" });
+                return Ok(());
+            };
+            let details = row.details.into_iter().map(|detail| feed.liquidation(detail, now, out));
+            // Each is taken, whatever is wrong with those before it.
+            details.fold(Ok(()), Result::and)
+        })
+    }
+
+    fn event(
+        &mut self,
+        link: Link,
+        event: &Event<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let Some(socket) = self.sockets.iter_mut().find(|socket| socket.link == link) else { return Ok(()) };
+        match (event.event.as_ref(), &event.arg) {
+            ("subscribe", Some((channel, name))) => {
+                let acknowledged = socket.subscriptions.acknowledge(channel, name, out);
+                if let Some((Channel::Books, name)) = acknowledged
+                    && let Some(book) = find(&mut self.feeds, &name).and_then(|feed| feed.book.as_mut())
+                {
+                    book.acknowledged(link, now);
+                }
+                Ok(())
+            }
+            ("error", _) => Err(socket.subscriptions.refuse(event)),
+            ("notice", _) if event.code == CODE_UPGRADE => {
+                socket.give_up(Lost::Announced, out);
+                Ok(())
+            }
+            ("unsubscribe", _) => {
+                out.note(Note::Ignored { what: "answer" });
+                Ok(())
+            }
+            ("notice" | "channel-conn-count", _) => {
+                out.note(Note::Ignored { what: "notice" });
+                Ok(())
+            }
+            (unknown, _) => Err(Rejected::new("unknown_event", format_args!("event `{unknown}`"))),
+        }
+    }
+
+    /// Makes the REST requests that are due, as far as there are places.
+    fn make_requests(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        for Feed { instrument, trades, book, .. } in &mut self.feeds {
+            if let Some(book) = book
+                && book.is_snapshot_due(now)
+                && self.requests.has_place()
+            {
+                book.snapshot.opened();
+                let id = self.requests.open((instrument.instrument_id.clone(), Wanted::Book), now);
+                let path = book_path(instrument, BOOK_LEVELS_MAX);
+                out.fetch(Request { id, path, weight: 1, limit: limits::BOOKS });
+            }
+            if let Some(trades) = trades
+                && trades.backfill.is_due(now)
+                && let Some((from, to)) = trades.backfill.missing()
+                && self.requests.has_place()
+            {
+                trades.backfill.opened();
+                let id = self.requests.open((instrument.instrument_id.clone(), Wanted::Trades), now);
+                let (after, rows) = (to.saturating_add(1), to.saturating_sub(from).saturating_add(2));
+                let path = format!(
+                    "/api/v5/market/history-trades?instId={}&type=1&after={after}&limit={}",
+                    instrument.instrument_id,
+                    rows.min(TRADES_PER_ANSWER_MAX)
+                );
+                out.fetch(Request { id, path, weight: 1, limit: limits::HISTORY_TRADES });
+            }
+        }
+    }
+
+    fn answered(
+        &mut self,
+        (instrument_id, wanted): &Purpose,
+        answer: Result<&[u8], Option<FetchFailed>>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let Some(Feed { instrument, trades, book, .. }) = find(&mut self.feeds, instrument_id) else {
+            return Ok(());
+        };
+        let mut context = Context { instrument, now, out };
+        match (wanted, book, trades) {
+            (Wanted::Book, Some(book), _) => match answer {
+                Ok(body) => {
+                    let frame = book_frame::fetched(body, &mut self.levels)
+                        .inspect_err(|_| book.fetch_failed(None, now))?;
+                    book.fetched(frame, &self.levels, &mut context);
+                }
+                Err(failure) => book.fetch_failed(failure.as_ref(), now),
+            },
+            (Wanted::Trades, _, Some(trades)) => match answer {
+                Ok(body) => {
+                    let prints =
+                        trades::historical(body, instrument.contract.as_ref()).inspect_err(|rejected| {
+                            trades.backfill.failed(None, &rejected.to_string(), &mut context);
+                        })?;
+                    trades.backfill.answered(&prints, End::Newest, &mut context);
+                }
+                Err(failure) => {
+                    let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
+                    trades.backfill.failed(failure.as_ref(), &why, &mut context);
+                }
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Asks again for books that broke and for streams that stay silent; replaces a socket where that does not help.
+    fn check_streams(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        for feed in &mut self.feeds {
+            if let Some(book) = &mut feed.book {
+                let broken: Vec<Link> = book.take_broken(now).collect();
+                let arg = Arg { channel: Channel::Books, name: feed.instrument.instrument_id.clone() };
+                for socket in self.sockets.iter_mut().filter(|socket| broken.contains(&socket.link)) {
+                    socket.subscriptions.resubscribe(arg.clone());
+                }
+            }
+            for at in 0..feed.streams.len() {
+                let Some(channel) = feed.streams.get(at).map(|stream| stream.channel) else { continue };
+                let arg = feed.arg(channel);
+                let is_acknowledged =
+                    self.sockets.iter().any(|socket| socket.subscriptions.is_acknowledged(&arg));
+                // What is refused or not yet acknowledged is the subscriptions' business, and liquidations are rare.
+                if !is_acknowledged || channel == Channel::LiquidationOrders {
+                    continue;
+                }
+                let Some(stream) = feed.streams.get_mut(at) else { continue };
+                // An acknowledged stream exists. Books begin with a snapshot; others that never came are only quiet.
+                let may_be_quiet = channel != Channel::Books && !stream.liveness.is_heard();
+                match stream.liveness.judge(now) {
+                    Verdict::Replace if !may_be_quiet => {
+                        if let Some(oldest) = self.sockets.first_mut() {
+                            oldest.give_up(Lost::Stale(arg.to_string()), out);
+                        }
+                    }
+                    Verdict::Replace | Verdict::Resubscribe => {
+                        for socket in &mut self.sockets {
+                            socket.subscriptions.resubscribe(arg.clone());
+                        }
+                    }
+                    Verdict::Fine => {}
+                }
+            }
+        }
+    }
+}
+
+/// The feed of an instrument.
+fn find<'f>(feeds: &'f mut [Feed], instrument_id: &str) -> Option<&'f mut Feed> {
+    let at = feeds.binary_search_by(|feed| feed.instrument.instrument_id.as_str().cmp(instrument_id)).ok()?;
+    feeds.get_mut(at)
+}
+
+fn sort(feeds: &mut Vec<Feed>) {
+    feeds.sort_by(|one, other| one.instrument.instrument_id.cmp(&other.instrument.instrument_id));
+    feeds.dedup_by(|one, other| one.instrument.instrument_id == other.instrument.instrument_id);
+}
+
+impl Session for OkxSession {
+    fn opened(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
+        let is_first = self.sockets.is_empty();
+        for feed in &mut self.feeds {
+            feed.opened(link, is_first, now);
+        }
+        let mut socket = Socket::new(link, now);
+        socket.subscriptions.subscribe(&self.args().into_iter().collect::<Vec<_>>());
+        socket.tick(now, out);
+        self.sockets.push(socket);
+    }
+
+    fn frame(
+        &mut self,
+        link: Link,
+        frame: Frame<'_>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        if let Some(socket) = self.sockets.iter_mut().find(|socket| socket.link == link) {
+            socket.received(now);
+        }
+        let text = match frame {
+            Frame::Text(text) => text,
+            Frame::Binary(bytes) => {
+                let detail = format_args!("binary frame of {} bytes", bytes.len());
+                return Err(Rejected::new("unexpected", detail));
+            }
+        };
+        match frame::read(text)? {
+            Incoming::Push(push) => self.push(link, &push, now, out),
+            Incoming::Event(event) => self.event(link, &event, now, out),
+            Incoming::Pong => {
+                out.note(Note::Ignored { what: "pong" });
+                Ok(())
+            }
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        id: RequestId,
+        answer: Result<&[u8], FetchFailed>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        match self.requests.close(id) {
+            Some(purpose) => self.answered(&purpose, answer.map_err(Some), now, out),
+            None => {
+                out.note(Note::Ignored { what: "late_answer" });
+                Ok(())
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        for Feed { instrument, book, .. } in &mut self.feeds {
+            if let Some(book) = book {
+                book.tick(&mut Context { instrument, now, out });
+            }
+        }
+        for purpose in self.requests.expired(now) {
+            // An answer that never came cannot be wrong.
+            let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
+        }
+        self.make_requests(now, out);
+        self.check_streams(now, out);
+        for socket in &mut self.sockets {
+            socket.tick(now, out);
+        }
+    }
+
+    fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
+        self.sockets.retain(|socket| socket.link != link);
+        let is_last = self.sockets.is_empty();
+        for feed in &mut self.feeds {
+            feed.closed(link, is_last, now, out);
+        }
+    }
+
+    fn set_instruments(&mut self, instruments: Vec<Instrument>, now: Timestamp, out: &mut dyn Effects) {
+        let before = self.args();
+        let mut gone = std::mem::take(&mut self.feeds);
+        for instrument in instruments {
+            let at = gone.iter().position(|feed| feed.instrument.instrument_id == instrument.instrument_id);
+            let feed = match at.map(|at| gone.swap_remove(at)) {
+                Some(mut feed) => {
+                    feed.instrument = instrument;
+                    feed
+                }
+                None => self.begin(instrument, now),
+            };
+            self.feeds.push(feed);
+        }
+        sort(&mut self.feeds);
+        gone.iter_mut().for_each(|feed| feed.drain(now, out));
+        let is_gone = |id: &str| gone.iter().any(|feed| feed.instrument.instrument_id == id);
+        self.requests.forget(|(instrument_id, _)| is_gone(instrument_id));
+        let after = self.args();
+        let added: Vec<Arg> = after.difference(&before).cloned().collect();
+        let removed: Vec<Arg> = before.difference(&after).cloned().collect();
+        for socket in &mut self.sockets {
+            socket.subscriptions.unsubscribe(&removed);
+            socket.subscriptions.subscribe(&added);
+        }
+    }
+
+    fn set_pressure(&mut self, pressure: Pressure) {
+        self.pressure = pressure;
+        for book in self.feeds.iter_mut().filter_map(|feed| feed.book.as_mut()) {
+            book.set_pressure(pressure);
+        }
+    }
+
+    fn resync(
+        &mut self,
+        market_type: MarketType,
+        symbol: &str,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> bool {
+        let is_it =
+            |feed: &&mut Feed| feed.instrument.market_type == market_type && feed.instrument.symbol == symbol;
+        let Some(Feed { instrument, book: Some(book), .. }) = self.feeds.iter_mut().find(is_it) else {
+            return false;
+        };
+        book.resync(&mut Context { instrument, now, out });
+        true
+    }
+
+    fn drain(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        self.feeds.iter_mut().for_each(|feed| feed.drain(now, out));
+    }
+
+    fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
+        let status = |feed: &Feed| {
+            let of_stream = |stream: &Stream| {
+                let arg = feed.arg(stream.channel);
+                let has_it = |socket: &Socket| socket.subscriptions.is_acknowledged(&arg);
+                feed.status(stream, self.sockets.iter().any(has_it), now)
+            };
+            feed.streams.iter().map(of_stream).collect::<Vec<_>>()
+        };
+        self.feeds.iter().flat_map(status).collect()
+    }
+}
+
+impl OkxSession {
+    /// An instrument that comes while sockets are open.
+    fn begin(&self, instrument: Instrument, now: Timestamp) -> Feed {
+        let mut feed = Feed::new(instrument, self.integration, &self.config);
+        if let Some(book) = &mut feed.book {
+            book.set_pressure(self.pressure);
+        }
+        for (at, socket) in self.sockets.iter().enumerate() {
+            feed.opened(socket.link, at == 0, now);
+        }
+        feed
+    }
+}
