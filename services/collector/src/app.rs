@@ -3,9 +3,10 @@
 use marketprism_bus::{Bus, topology};
 use marketprism_core::topology::{MARKET_DATA, ORDERBOOK_SNAP};
 use marketprism_exchanges::{Pressure, registry};
-use marketprism_service::{Context, NoArgs, Report, Service};
+use marketprism_service::{Context, Report, Service};
 use tokio::sync::watch;
 
+use crate::Arguments;
 use crate::board::{self, Board};
 use crate::config::Config;
 use crate::connection::Shared;
@@ -18,7 +19,7 @@ use crate::rest::{Hosts, Rest};
 use crate::tap::Tap;
 
 /// Connects to the broker and starts every task.
-pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result<(), Report> {
+pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
     // Both the exchanges' sockets and REST use this TLS implementation; a second install is refused and harmless.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");

@@ -19,6 +19,7 @@ mod pressure;
 mod proxy;
 mod publish;
 mod queue;
+mod replay;
 mod rest;
 mod seeds;
 mod sequence;
@@ -28,7 +29,7 @@ mod tap;
 
 use std::process::ExitCode;
 
-use marketprism_service::{Descriptor, LegacyVariable};
+use marketprism_service::{Descriptor, Invocation, LegacyVariable};
 
 const DESCRIPTOR: Descriptor = Descriptor {
     name: "collector",
@@ -40,6 +41,27 @@ const DESCRIPTOR: Descriptor = Descriptor {
     ],
 };
 
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the binary can do beside collecting.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Run recorded traffic through the state machines and print the messages that would have been published
+    Replay(replay::ReplayArgs),
+}
+
 fn main() -> ExitCode {
-    marketprism_service::run(DESCRIPTOR, app::start)
+    let invocation = match Invocation::<Arguments>::parse(DESCRIPTOR) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    match &invocation.arguments.command {
+        // Needs neither configuration nor network.
+        Some(Command::Replay(arguments)) => replay::run(arguments),
+        None => invocation.serve(app::start),
+    }
 }
