@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod metrics;
 mod publisher;
+mod requests;
 mod stream;
 pub mod topology;
 mod window;
@@ -27,4 +28,5 @@ pub use dead_letter::{
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};
 pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
+pub use requests::{BusRequest, Requests};
 pub use stream::{StoredMessage, StreamState};

@@ -35,6 +35,8 @@ struct Shared {
     started: Instant,
     /// Bounded by the names in the code: a check is named for a part, never for a symbol or a connection.
     checks: Mutex<BTreeMap<String, State>>,
+    /// Bounded by the names in the code.
+    sections: Mutex<BTreeMap<&'static str, Value>>,
 }
 
 /// The checks of one service. Cheap to clone.
@@ -43,7 +45,13 @@ pub struct Health(Arc<Shared>);
 
 impl Health {
     pub(crate) fn new(service: &'static str, version: &'static str) -> Self {
-        Self(Arc::new(Shared { service, version, started: Instant::now(), checks: Mutex::default() }))
+        Self(Arc::new(Shared {
+            service,
+            version,
+            started: Instant::now(),
+            checks: Mutex::default(),
+            sections: Mutex::default(),
+        }))
     }
 
     /// The check called `name`; unhealthy until it is first set, so that nothing is healthy unseen.
@@ -56,6 +64,16 @@ impl Health {
         Check { health: self.clone(), name }
     }
 
+    /// Shows facts under a name of their own beside `checks`, until they are replaced. They decide nothing.
+    pub fn section(&self, name: &'static str, facts: Value) {
+        self.0.sections.lock().unwrap_or_else(PoisonError::into_inner).insert(name, facts);
+    }
+
+    /// Forgets a check: the part it is about is no longer wanted.
+    pub fn forget(&self, name: &str) {
+        self.checks().remove(name);
+    }
+
     /// The worst status of all checks.
     pub fn status(&self) -> Status {
         self.checks().values().map(|state| state.status).max().unwrap_or(Status::Unhealthy)
@@ -64,13 +82,17 @@ impl Health {
     /// The body of `/health`.
     pub(crate) fn body(&self) -> (Status, Value) {
         let status = self.status();
-        let body = json!({
+        let mut body = json!({
             "status": status,
             "service": self.0.service,
             "version": self.0.version,
             "uptime_seconds": self.0.started.elapsed().as_secs(),
             "checks": *self.checks(),
         });
+        let sections = self.0.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(body) = body.as_object_mut() {
+            body.extend(sections.iter().map(|(name, facts)| ((*name).to_owned(), facts.clone())));
+        }
         (status, body)
     }
 
@@ -141,6 +163,10 @@ mod tests {
             json!({"status": "degraded", "reason": "resync", "details": {"books": 3}})
         );
         assert_eq!(body["checks"]["nats"], json!({"status": "healthy"}));
+        health.section("coverage", json!({"orderbook": 3}));
+        assert_eq!(health.body().1["coverage"], json!({"orderbook": 3}));
+        health.forget("orderbook");
+        assert_eq!(health.status(), Status::Healthy);
         assert_eq!((&body["service"], &body["version"]), (&json!("tiny"), &json!("1.2.3")));
     }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod consumer;
 mod proxy;
 mod publisher;
+mod requests;
 mod topology;
 
 use std::time::Duration;
