@@ -9,7 +9,7 @@ use crate::simulator::Simulator;
 /// Names and texts of the command line.
 pub const DESCRIPTOR: Descriptor = Descriptor {
     name: "exchange-simulator",
-    about: "Speaks Binance's own WebSocket and REST protocols: seeded market or replayed capture, faults, ledger",
+    about: "Speaks the own protocols of Binance, OKX and Deribit: seeded market or replayed capture, faults, ledger",
     version: env!("CARGO_PKG_VERSION"),
     legacy_env: &[],
 };
@@ -23,7 +23,7 @@ pub async fn start(mut config: SimulatorConfig, flags: Flags, service: Service) 
     config.validate()?;
     let simulator = Simulator::bind(&config).await?;
     let address = simulator.address();
-    tracing::info!(%address, "serving Binance spot and USDⓈ-M");
+    tracing::info!(%address, markets = ?config.markets, "serving");
     if let Some(path) = &config.address_file {
         // Whole or not at all: others wait for this file.
         let partial = path.with_extension("part");

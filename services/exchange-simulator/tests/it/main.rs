@@ -17,6 +17,7 @@ mod deribit;
 mod deribit_client;
 mod deribit_faults;
 mod deribit_rest;
+mod faults;
 mod limits;
 mod okx;
 mod replay;
