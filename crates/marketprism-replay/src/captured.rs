@@ -106,5 +106,7 @@ impl<'o> Captured<'o> {
     /// The capture is over.
     pub(crate) fn end(self, last: Timestamp, out: &mut Output<'_>) {
         self.player.end(last, out);
+        // Captures hold no acknowledgements, or those of other requests: their sessions ask for sockets in vain.
+        out.summary.reconnects.clear();
     }
 }

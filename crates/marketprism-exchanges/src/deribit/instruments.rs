@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::number::{exact, exact_if_told};
 use super::{EXCHANGE, rpc};
-use crate::decode::millis;
 use crate::expiry;
 use crate::session::Rejected;
 
@@ -32,8 +31,8 @@ struct Listed<'a> {
     #[serde(borrow, default)]
     instrument_type: Cow<'a, str>,
     is_active: bool,
-    #[serde(deserialize_with = "millis")]
-    expiration_timestamp: Timestamp,
+    /// ms; of a perpetual a day of the year 3000, which no time of ours can be.
+    expiration_timestamp: i64,
     #[serde(borrow, default)]
     settlement_period: Cow<'a, str>,
     #[serde(borrow)]
@@ -73,11 +72,10 @@ impl Listed<'_> {
     fn instrument(&self) -> Option<Result<Instrument, InstrumentError>> {
         let quote = self.counter_currency.as_ref().unwrap_or(&self.quote_currency);
         let pair = format!("{}-{quote}", self.base_currency);
+        let day = || Timestamp::from_millis(self.expiration_timestamp).map(expiry::day);
         let (market_type, symbol) = match (self.kind.as_ref(), self.settlement_period.as_ref()) {
             ("future", "perpetual") => (MarketType::Perpetual, pair),
-            ("future", _) => {
-                (MarketType::Futures, format!("{pair}-{}", expiry::day(self.expiration_timestamp)))
-            }
+            ("future", _) => (MarketType::Futures, format!("{pair}-{}", day()?)),
             ("option", _) => {
                 let side = match self.option_type.as_deref() {
                     Some("call") => 'C',
@@ -86,10 +84,7 @@ impl Listed<'_> {
                 };
                 // 70000, however it is written: 70000.0, 7.0e4.
                 let strike = Decimal::from_units(self.strike?.units())?;
-                (
-                    MarketType::Options,
-                    format!("{pair}-{}-{strike}-{side}", expiry::day(self.expiration_timestamp)),
-                )
+                (MarketType::Options, format!("{pair}-{}-{strike}-{side}", day()?))
             }
             _ => return None,
         };
