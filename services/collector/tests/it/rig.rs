@@ -9,6 +9,7 @@ use marketprism_bus::topology::{self, Allow};
 use marketprism_bus::{Bus, ConsumerConfig, NatsConfig};
 use marketprism_core::topology::{MARKET_DATA, ORDERBOOK_SNAP};
 use marketprism_core::{DataType, Message, Subject};
+use marketprism_exchanges::registry::INTEGRATIONS;
 use marketprism_testkit::{NatsServer, Process, binary, poll_until};
 use serde_json::{Value, json};
 
@@ -52,11 +53,24 @@ impl Rig {
 
     /// The same, with changes to the collector's configuration.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
+        let exchanges = json!({
+            "binance_spot": { "symbols": "all" },
+            "binance_usdm": { "symbols": "all", "market_types": ["perpetual"] },
+        });
+        Self::launch(&["--rate", "400", "--symbols", "2"], exchanges, change).await
+    }
+
+    /// A simulator with these arguments and a collector of these exchanges alone, books at every update.
+    pub(crate) async fn launch(
+        arguments: &[&str],
+        mut exchanges: Value,
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (nats, bus) = broker().await;
         let address_file = folder.path().join("simulator.json");
         let mut command = Command::new(binary("marketprism-exchange-simulator"));
-        command.args(["--listen", "127.0.0.1:0", "--rate", "400", "--symbols", "2"]);
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
         command.arg("--ledger").arg(folder.path().join("ledger.jsonl"));
         command.arg("--address-file").arg(&address_file);
         command.env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0");
@@ -66,25 +80,22 @@ impl Rig {
         let address = address["simulator"].as_str().unwrap().to_owned();
         let http = client();
         let simulator_url = format!("http://{address}");
-        let status: Value = get(&http, &format!("{simulator_url}/control/status")).await;
-        let symbols = |market: &str| -> Vec<_> {
-            let all = status["instruments"].as_array().unwrap().iter();
-            all.filter(|one| one["market_type"] == market).map(|one| one["symbol"].clone()).collect()
-        };
-        let exchange = |market: &str| {
-            json!({
-                "symbols": symbols(market),
-                "ws_url": format!("ws://{address}"),
-                "rest_url": simulator_url,
-                "orderbook": { "publish_interval": "0s" },
-            })
-        };
+        let exchanges = exchanges.as_object_mut().unwrap();
+        for exchange in exchanges.values_mut() {
+            exchange["ws_url"] = format!("ws://{address}").into();
+            exchange["rest_url"] = simulator_url.clone().into();
+            exchange["orderbook"] = json!({ "publish_interval": "0s" });
+        }
+        // What is not named would be collected from the real exchange.
+        for integration in INTEGRATIONS {
+            exchanges.entry(integration.id).or_insert_with(|| json!({ "enabled": false }));
+        }
         let addresses = folder.path().join("addresses.json");
         let mut config = json!({
             "nats": { "url": nats.url() },
             "admin": { "health_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0", "addresses_file": addresses },
             "reconnect": { "first": "50ms", "max": "500ms" },
-            "exchanges": { "binance_spot": exchange("spot"), "binance_usdm": exchange("perpetual") },
+            "exchanges": exchanges,
         });
         change(&mut config);
         let mut collector = collector(&folder, &config);
@@ -254,9 +265,9 @@ impl Stored {
     }
 }
 
-/// Market and instrument of a message or a line of the ledger.
-fn place(value: &Value) -> String {
-    format!("{} {}", value["market_type"], value["instrument_id"])
+/// Exchange, market type and instrument of a message or a line of the ledger.
+pub(crate) fn place(value: &Value) -> String {
+    ["exchange", "market_type", "instrument_id"].map(|field| value[field].as_str().unwrap()).join(" ")
 }
 
 async fn read_streams(bus: &Bus) -> Vec<(Subject, Value)> {
