@@ -210,3 +210,125 @@ impl Backfill {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use marketprism_core::{DataType, TakerSide};
+
+    use super::*;
+    use crate::recorded::{Recorded, at, instrument};
+    use crate::trade_line::TradeLine;
+
+    /// A print that stands for the numbers from one to another.
+    fn print(first_sequence: u64, sequence: u64) -> Print<'static> {
+        Print {
+            sequence,
+            first_sequence,
+            trade_id: None,
+            event: at(i64::try_from(sequence).unwrap()),
+            price: "1".parse().unwrap(),
+            quantity: "1".parse().unwrap(),
+            contracts: None,
+            side: TakerSide::Buy,
+            is_maker_buyer: None,
+            trades: None,
+            is_placeholder: false,
+        }
+    }
+
+    fn ids(recorded: &Recorded) -> Vec<String> {
+        let trades = recorded.messages.iter().filter(|message| message["data_type"] == "trade");
+        trades.map(|trade| trade["trade_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// From, to and how many were recovered.
+    fn gaps(recorded: &Recorded) -> Vec<[u64; 3]> {
+        let gaps = recorded.messages.iter().filter(|message| message["data_type"] == "gap");
+        gaps.map(|gap| ["from_sequence", "to_sequence", "filled"].map(|field| gap[field].as_u64().unwrap()))
+            .collect()
+    }
+
+    /// A line that saw 10 and 21: a hole of ten.
+    fn holed(recorded: &mut Recorded) -> TradeLine {
+        let instrument = instrument();
+        let mut line = TradeLine::new(None);
+        for id in [10, 21] {
+            line.print(&print(id, id), &mut recorded.context(&instrument, at(0))).unwrap();
+        }
+        line
+    }
+
+    #[test]
+    fn a_hole_is_filled_from_either_end() {
+        let instrument = instrument();
+        for (end, pages) in [(End::Oldest, [11..=15, 16..=22]), (End::Newest, [16..=21, 9..=15])] {
+            let mut recorded = Recorded::default();
+            let mut line = holed(&mut recorded);
+            for (page, missing) in
+                pages.into_iter().zip([(11, 20), if end == End::Oldest { (16, 20) } else { (11, 15) }])
+            {
+                assert!(line.backfill.is_due(at(1_000)));
+                assert_eq!(line.backfill.missing(), Some(missing));
+                line.backfill.opened();
+                let prints: Vec<_> = page.map(|id| print(id, id)).collect();
+                line.backfill.answered(&prints, end, &mut recorded.context(&instrument, at(1_000)));
+            }
+            let mut told: Vec<u64> = ids(&recorded).iter().map(|id| id.parse().unwrap()).collect();
+            told.sort_unstable();
+            assert_eq!(told, [vec![10], (11..=20).collect(), vec![21]].concat());
+            assert_eq!(gaps(&recorded), [[11, 20, 10]]);
+            assert_eq!(line.backfill.missing(), None);
+        }
+    }
+
+    #[test]
+    fn a_print_of_several_numbers_fills_what_it_covers() {
+        let (mut recorded, instrument) = (Recorded::default(), instrument());
+        let mut line = holed(&mut recorded);
+        line.backfill.opened();
+        let prints = [print(9, 12), print(13, 13), print(14, 23)];
+        line.backfill.answered(&prints, End::Oldest, &mut recorded.context(&instrument, at(1_000)));
+        assert_eq!(gaps(&recorded), [[11, 20, 10]]);
+    }
+
+    #[test]
+    fn a_socket_that_is_behind_fills_a_hole_that_was_not_asked_for() {
+        let (mut recorded, instrument) = (Recorded::default(), instrument());
+        let mut line = holed(&mut recorded);
+        let context = &mut recorded.context(&instrument, at(500));
+        assert!(!line.backfill.is_due(at(500)), "it is left to the other socket");
+        for id in 9..=20 {
+            line.print(&print(id, id), context).unwrap();
+        }
+        assert_eq!(line.backfill.missing(), None);
+        assert!(!line.backfill.is_due(at(5_000)));
+        assert_eq!((ids(&recorded).len(), gaps(&recorded)), (12, vec![]));
+        assert_eq!(recorded.notes.len(), 2, "9 and 10 were known");
+    }
+
+    #[test]
+    fn what_it_brings_of_a_hole_makes_it_smaller_until_rest_is_asked() {
+        let (mut recorded, instrument) = (Recorded::default(), instrument());
+        let mut line = holed(&mut recorded);
+        let context = &mut recorded.context(&instrument, at(500));
+        // 13 and 15 to 20 are missing there, too.
+        for id in [11, 12, 14] {
+            line.print(&print(id, id), context).unwrap();
+        }
+        assert_eq!(line.backfill.missing(), Some((13, 20)));
+        line.backfill.opened();
+        line.print(&print(13, 13), context).unwrap();
+        let prints: Vec<_> = (13..=21).map(|id| print(id, id)).collect();
+        line.backfill.answered(&prints, End::Oldest, context);
+        let mut told = ids(&recorded);
+        let count = told.len();
+        told.sort();
+        told.dedup();
+        assert_eq!((told.len(), count), (12, 12), "each once");
+        assert_eq!(gaps(&recorded), [[13, 20, 8]]);
+        assert_eq!(
+            recorded.notes.iter().filter(|note| note.contains(&format!("{:?}", DataType::Trade))).count(),
+            2
+        );
+    }
+}

@@ -16,6 +16,8 @@ mod phase;
 mod poll;
 mod polled;
 mod publication;
+#[cfg(test)]
+mod recorded;
 pub mod registry;
 mod requests;
 pub mod session;

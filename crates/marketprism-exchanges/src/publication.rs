@@ -232,3 +232,68 @@ fn take(
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::recorded::{Recorded, at, instrument};
+    use crate::registry::BookMode;
+
+    fn options(interval: Duration) -> SessionOptions {
+        SessionOptions {
+            trade_stream: None,
+            book_depth: 5,
+            book_depth_max: 100,
+            book_publish_interval: interval,
+            snapshot_levels: 100,
+            book_mode: BookMode::Incremental,
+            poll_interval: Duration::from_secs(30),
+            ratio_period: "5m".to_owned(),
+        }
+    }
+
+    /// A collector that began with this update, and gets each so late; updates happen at these milliseconds. Gives the
+    /// messages' last update and count.
+    fn collect(from: usize, millis: &[i64], delay: impl Fn(usize) -> i64) -> Vec<(u64, u64)> {
+        let (mut recorded, instrument) = (Recorded::default(), instrument());
+        let mut publication = Publication::new(&options(Duration::from_secs(1)), "BTCUSDT");
+        let book = Book::new(10);
+        let mut updates = millis.iter().copied().enumerate().skip(from).peekable();
+        for now in (0..millis[millis.len() - 1] + 3_000).step_by(10) {
+            let context = &mut recorded.context(&instrument, at(now));
+            while let Some((id, event)) = updates.next_if(|(id, event)| event + delay(*id) <= now) {
+                let (last, event) = (id as u64, at(event));
+                publication.before(event, &book, context);
+                publication.received(last);
+                publication.applied(Applied { last, event, received: at(now) }, false, &book, context);
+            }
+            publication.tick(&book, context);
+        }
+        let told = |message: &serde_json::Value| {
+            (message["last_update_id"].as_u64().unwrap(), message["update_count"].as_u64().unwrap())
+        };
+        recorded.messages.iter().map(told).collect()
+    }
+
+    #[test]
+    fn two_collectors_publish_the_same_books() {
+        // Ten a second, then a pause, then few.
+        let millis: Vec<i64> = (0..50).map(|at| at * 100).chain([8_000, 9_050, 12_001, 12_950]).collect();
+        let one = collect(0, &millis, |_| 20);
+        let other = collect(7, &millis, |id| 90 + 10 * (id as i64 % 9));
+        assert!(one.len() >= 8, "{one:?}");
+        assert_eq!(one.iter().map(|(_, count)| count).sum::<u64>(), millis.len() as u64);
+        // The second came a little later, and then sees the same.
+        let ids = |told: &[(u64, u64)]| told.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        assert!(ids(&one).ends_with(&ids(&other)), "{one:?} {other:?}");
+        assert!(other.len() + 1 >= one.len());
+    }
+
+    #[test]
+    fn a_book_is_published_when_its_interval_is_over_and_once() {
+        let told = collect(0, &[0], |_| 0);
+        assert_eq!(told, [(0, 1)]);
+    }
+}

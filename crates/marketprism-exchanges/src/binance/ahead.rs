@@ -63,8 +63,4 @@ impl Ahead {
     pub(super) fn take_first(&mut self) -> Option<Kept> {
         self.events.pop_front()
     }
-
-    pub(super) fn clear(&mut self) {
-        self.events.clear();
-    }
 }

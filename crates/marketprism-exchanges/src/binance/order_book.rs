@@ -117,9 +117,9 @@ impl BookSync {
         }
         self.links = links;
         if links == 0 {
+            self.stop_waiting(context);
             self.publish(context);
             self.discard();
-            self.ahead.clear();
             self.snapshot = Ask::default();
         }
     }
@@ -149,6 +149,7 @@ impl BookSync {
             }
             Order::Restarted => {
                 self.broken(None, &depth, context);
+                self.publication.restarted(context.now);
                 self.take(depth, context.now, levels, context);
             }
         }
@@ -183,6 +184,12 @@ impl BookSync {
         self.broken(missing, &depth, context);
         self.take(depth, received, &levels, context);
         self.catch_up(context);
+    }
+
+    fn stop_waiting(&mut self, context: &mut Context<'_>) {
+        while !self.ahead.is_empty() {
+            self.skip_hole(context);
+        }
     }
 
     /// The next event.
@@ -240,7 +247,6 @@ impl BookSync {
 
     /// Begins anew because somebody asked for it: nothing is missing.
     pub(super) fn rebuild(&mut self, context: &mut Context<'_>) {
-        self.publish(context);
         self.resync(GapReason::Sequence, context);
         self.snapshot.want(context.now);
     }
@@ -260,7 +266,7 @@ impl BookSync {
             }
         };
         let outcome = match self.phase {
-            Phase::Live => self.told_more(last, levels),
+            Phase::Live => self.told_more(last, levels, context),
             Phase::Buffering | Phase::Joining(_) => self.begin(last, levels, context),
         };
         match outcome {
@@ -297,12 +303,16 @@ impl BookSync {
     }
 
     /// Step 10.
-    fn told_more(&mut self, last: u64, levels: &Levels) -> Outcome {
+    fn told_more(&mut self, last: u64, levels: &Levels, context: &mut Context<'_>) -> Outcome {
         let received = self.received.map_or(0, |received| received.last);
         let snapshot = refresh::Snapshot { last, levels, limit: self.snapshot_limit };
         let outcome = self.refresh.snapshot(self.market.chain, received, snapshot, &mut self.book);
         if outcome != Outcome::TooOld {
             self.snapshot.succeeded();
+        }
+        if self.book.is_crossed() {
+            // 9. Nothing is missing: the next book has every event.
+            self.rebuild(context);
         }
         outcome
     }
@@ -385,6 +395,7 @@ impl BookSync {
 
     /// The process ends, or the symbol is no longer wanted: publishes what can be, declares what cannot.
     pub(super) fn drain(&mut self, context: &mut Context<'_>) {
+        self.stop_waiting(context);
         self.publish(context);
         self.publication.abandon(self.received.map(|received| received.last), context);
     }

@@ -23,19 +23,37 @@ fn spot_takes_what_trades_and_names_it_by_its_metadata() {
 }
 
 #[test]
-fn usdm_takes_perpetuals_only() {
-    let symbol = |symbol: &str, contract: &str, status: &str| json!({"symbol": symbol, "contractType": contract, "status": status, "baseAsset": "BTC", "quoteAsset": "USDT"});
+fn usdm_takes_perpetual_and_dated_contracts_that_trade() {
+    let symbol = |symbol: &str, contract: &str, status: &str, delivery: i64| {
+        json!({"symbol": symbol, "contractType": contract,
+        "status": status, "baseAsset": "BTC", "quoteAsset": "USDT", "deliveryDate": delivery})
+    };
+    const NEVER: i64 = 4_133_404_800_000;
     let body = json!({"symbols": [
-        symbol("BTCUSDT", "PERPETUAL", "TRADING"),
-        symbol("TSLAUSDT", "TRADIFI_PERPETUAL", "TRADING"),
-        symbol("BTCUSDT_261225", "CURRENT_QUARTER", "TRADING"),
-        symbol("OLDUSDT", "PERPETUAL", "SETTLING"),
+        symbol("BTCUSDT", "PERPETUAL", "TRADING", NEVER),
+        symbol("TSLAUSDT", "TRADIFI_PERPETUAL", "TRADING", NEVER),
+        // 2026-12-25 08:00 UTC.
+        symbol("BTCUSDT_261225", "CURRENT_QUARTER", "TRADING", 1_798_185_600_000),
+        symbol("OLDUSDT", "PERPETUAL", "SETTLING", NEVER),
+        symbol("NEWUSDT", "SOMETHING_NEW", "TRADING", NEVER),
     ]});
     let usdm = registry::find("binance_usdm").unwrap();
     let instruments = (usdm.instruments)(body.to_string().as_bytes()).unwrap();
-    let ids: Vec<_> = instruments.iter().map(|instrument| instrument.instrument_id.as_str()).collect();
-    assert_eq!(ids, ["BTCUSDT", "TSLAUSDT"]);
-    assert!(instruments.iter().all(|instrument| instrument.market_type == MarketType::Perpetual));
+    let told: Vec<_> = instruments
+        .iter()
+        .map(|instrument| {
+            (instrument.market_type, instrument.symbol.as_str(), instrument.instrument_id.as_str())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (MarketType::Perpetual, "BTC-USDT", "BTCUSDT"),
+            (MarketType::Perpetual, "BTC-USDT", "TSLAUSDT"),
+            (MarketType::Futures, "BTC-USDT-20261225", "BTCUSDT_261225"),
+        ]
+    );
+    assert!(instruments.iter().all(|instrument| instrument.contract.is_none()), "it trades base units");
 }
 
 #[test]

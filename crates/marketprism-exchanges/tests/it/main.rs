@@ -10,11 +10,14 @@
 
 mod book;
 mod captures;
+mod changes;
 mod damage;
+mod depth_levels;
 mod driver;
+mod futures;
 mod instruments;
-mod okx;
 mod links;
+mod okx;
 mod orderbook;
 mod subscriptions;
 mod trades;
