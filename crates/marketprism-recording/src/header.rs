@@ -73,7 +73,7 @@ pub(crate) fn encode(record: &Record, block: &mut Vec<u8>) -> serde_json::Result
         }
         What::Instruments(list) => (Kind::Instruments, none(), list.as_bytes()),
         What::Opened { link } => (Kind::Opened, of_link(*link), b""),
-        What::Closed { link, reason } => (Kind::Closed, of_link(*link), reason.as_bytes()),
+        What::Closed { link } => (Kind::Closed, of_link(*link), b""),
         What::Frame { link, payload: Payload::Text(text) } => (Kind::Frame, of_link(*link), text.as_bytes()),
         What::Frame { link, payload: Payload::Binary(bytes) } => (Kind::Binary, of_link(*link), bytes),
         What::Sent { link, text } => (Kind::Sent, of_link(*link), text.as_bytes()),
@@ -123,7 +123,7 @@ pub(crate) fn decode(block: &mut &[u8]) -> Result<Record, String> {
         Kind::Session => What::Session { run: header.run.ok_or("no field `run`")?, config: text(bytes)? },
         Kind::Instruments => What::Instruments(text(bytes)?),
         Kind::Opened => What::Opened { link: link()? },
-        Kind::Closed => What::Closed { link: link()?, reason: text(bytes)? },
+        Kind::Closed => What::Closed { link: link()? },
         Kind::Frame => What::Frame { link: link()?, payload: Payload::Text(text(bytes)?) },
         Kind::Binary => What::Frame { link: link()?, payload: Payload::Binary(bytes.to_vec()) },
         Kind::Sent => What::Sent { link: link()?, text: text(bytes)? },

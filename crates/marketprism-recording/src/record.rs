@@ -37,8 +37,6 @@ pub enum What {
     Closed {
         /// Its number.
         link: u64,
-        /// Why.
-        reason: String,
     },
     /// A frame came.
     Frame {

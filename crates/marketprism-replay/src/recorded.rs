@@ -55,7 +55,7 @@ impl<'o> Recorded<'o> {
             // Told again at the start of each file.
             What::Opened { link } if player.is_open((lane, link)) => {}
             What::Opened { link } => player.opened((lane, link), at, out),
-            What::Closed { link, .. } => player.closed((lane, link), at, out),
+            What::Closed { link } => player.closed((lane, link), at, out),
             What::Frame { link, payload } => player.frame((lane, link), &payload, at, out),
             What::Answer { path, body } => player.answer(path, Ok(body), at, out),
             What::Failed { path, status, retry_after_seconds, reason } => {

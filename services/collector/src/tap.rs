@@ -26,12 +26,18 @@ pub(crate) struct Tapped {
 #[derive(Debug, Clone)]
 #[expect(dead_code, reason = "read by the recorder")]
 pub(crate) enum TapEvent {
+    /// A session begins, with this configuration as JSON.
+    Session(String),
+    /// Its instruments are these from now on, as JSON.
+    Instruments(String),
     /// A socket was opened.
     Opened(Link),
     /// A text frame.
     Text(Link, Utf8Bytes),
     /// A binary frame.
     Binary(Link, Bytes),
+    /// A text frame of ours.
+    Sent(Link, String),
     /// A socket is gone.
     Closed(Link),
     /// The session asked for something.

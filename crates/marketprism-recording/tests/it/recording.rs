@@ -26,7 +26,7 @@ fn every_kind() -> Vec<Record> {
         What::Session { run: 5, config: r#"{"instruments":[]}"#.to_owned() },
         What::Instruments("[]".to_owned()),
         What::Opened { link: 7 },
-        What::Closed { link: 7, reason: "closed by the exchange\nwith a line end".to_owned() },
+        What::Closed { link: 7 },
         What::Frame { link: 7, payload: Payload::Text("{}\n{}".to_owned()) },
         What::Frame { link: 7, payload: Payload::Binary(vec![0, 255, b'\n']) },
         What::Sent { link: 7, text: "ping".to_owned() },

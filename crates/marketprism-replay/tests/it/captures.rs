@@ -28,7 +28,12 @@ fn hbt_all() {
     for (exchange, market, stream, files) in [
         ("binance", MarketType::Spot, Some("aggTrade"), vec!["2021-04-04_29970208/BINANCE-ee25be.0"]),
         ("binance", MarketType::Spot, Some("aggTrade"), vec!["2021-11-03_3baf9c56/BINANCE.ws.1.0"]),
-        ("binance", MarketType::Perpetual, Some("aggTrade"), vec!["2021-11-03_3baf9c56/BINANCE_FUTURES.ws.1.0"]),
+        (
+            "binance",
+            MarketType::Perpetual,
+            Some("aggTrade"),
+            vec!["2021-11-03_3baf9c56/BINANCE_FUTURES.ws.1.0"],
+        ),
     ] {
         let paths: Vec<_> = files.iter().map(|file| cf.join(file)).collect();
         let mut options = of_capture(exchange, market, Format::Cryptofeed);

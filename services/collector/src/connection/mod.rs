@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use marketprism_core::{Instrument, MarketType};
+use marketprism_core::{Instrument, MarketType, Timestamp};
 use marketprism_exchanges::{FetchFailed, Frame, Link, Pressure, Rejected, RequestId, Session};
 use marketprism_service::{BackoffConfig, CancellationToken};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -166,12 +166,14 @@ impl Connection {
     fn linked(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Opened(link) => {
-                self.tapped(|| TapEvent::Opened(link));
-                self.session.opened(link, clock::now(), self.outbox.received());
+                let now = clock::now();
+                self.tapped(now, || TapEvent::Opened(link));
+                self.session.opened(link, now, self.outbox.received());
             }
             LinkEvent::Closed(link) => {
-                self.tapped(|| TapEvent::Closed(link));
-                self.session.closed(link, clock::now(), self.outbox.received());
+                let now = clock::now();
+                self.tapped(now, || TapEvent::Closed(link));
+                self.session.closed(link, now, self.outbox.received());
             }
             LinkEvent::Frame(link, message) => self.frame(link, &message),
         }
@@ -181,11 +183,11 @@ impl Connection {
         let now = clock::now();
         let frame = match message {
             Message::Text(text) => {
-                self.tapped(|| TapEvent::Text(link, text.clone()));
+                self.tapped(now, || TapEvent::Text(link, text.clone()));
                 Frame::Text(text)
             }
             Message::Binary(bytes) => {
-                self.tapped(|| TapEvent::Binary(link, bytes.clone()));
+                self.tapped(now, || TapEvent::Binary(link, bytes.clone()));
                 Frame::Binary(bytes)
             }
             // Pings are answered by the WebSocket layer; a close frame is followed by the end of the stream.
@@ -203,7 +205,7 @@ impl Connection {
 
     fn answered(&mut self, id: RequestId, answer: &Result<Bytes, FetchFailed>) {
         let now = clock::now();
-        self.tapped(|| TapEvent::Answered(id, answer.clone()));
+        self.tapped(now, || TapEvent::Answered(id, answer.clone()));
         let answer = answer.as_deref().map_err(Clone::clone);
         let outcome = self.session.fetched(id, answer, now, self.outbox.received());
         self.count_rejected(outcome);
@@ -213,6 +215,10 @@ impl Connection {
         let now = clock::now();
         match command {
             Command::SetInstruments(instruments) => {
+                // Instruments always serialise.
+                self.tapped(now, || {
+                    TapEvent::Instruments(serde_json::to_string(&instruments).unwrap_or_default())
+                });
                 self.session.set_instruments(instruments, now, self.outbox.received());
             }
             Command::Resync { market_type, symbol, reply } => {
@@ -245,13 +251,14 @@ impl Connection {
     /// Performs what the session asked for.
     fn perform(&mut self) {
         for request in std::mem::take(&mut self.outbox.fetches) {
-            self.tapped(|| TapEvent::Asked(request.clone()));
+            self.tapped(clock::now(), || TapEvent::Asked(request.clone()));
             let rest = self.rest.clone();
             self.answers.push(Box::pin(async move {
                 (request.id, rest.get(&request.path, request.weight, request.limit).await)
             }));
         }
-        for (link, text) in self.outbox.sends.drain(..) {
+        for (link, text) in std::mem::take(&mut self.outbox.sends) {
+            self.tapped(clock::now(), || TapEvent::Sent(link, text.clone()));
             self.links.send(link, text);
         }
         for (link, why) in self.outbox.lost.drain(..) {
@@ -286,11 +293,12 @@ impl Connection {
         }
     }
 
-    fn tapped(&self, event: impl FnOnce() -> TapEvent) {
+    /// `now` is what the session is told, so that a replay tells it the same.
+    fn tapped(&self, now: Timestamp, event: impl FnOnce() -> TapEvent) {
         self.tap.pass(|| Tapped {
             integration: self.exchange,
             connection: self.name.clone(),
-            received: clock::now(),
+            received: now,
             event: event(),
         });
     }
