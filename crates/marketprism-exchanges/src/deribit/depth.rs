@@ -1,6 +1,5 @@
 //! Order books on the wire: snapshots and changes of the socket, and snapshots from REST.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use marketprism_core::message::Level;
@@ -35,13 +34,11 @@ pub(super) struct Depth {
 
 /// Decodes an event of the channel of `instrument_id`, or REST's snapshot of it, into `levels`.
 pub(super) fn event(text: &str, instrument_id: &str, levels: &mut Levels) -> Result<Depth, Rejected> {
-    let fields: Fields = decode::from_str_into(text, &mut EventSeed { levels, instrument_id })?;
+    let fields: Fields<'_> = decode::from_str_into(text, &mut EventSeed(levels))?;
     let missing = |field| Rejected::new("invalid_field", format_args!("field `{field}`: missing"));
     let last = fields.last.ok_or_else(|| missing("change_id"))?;
     let event = fields.event.ok_or_else(|| missing("timestamp"))?;
-    if !fields.is_named {
-        return Err(missing("instrument_name"));
-    }
+    check_instrument(fields.instrument_id.ok_or_else(|| missing("instrument_name"))?, instrument_id)?;
     let previous = match (fields.is_snapshot, fields.previous) {
         (true, _) => None,
         (false, Some(previous)) if previous < last => Some(previous),
@@ -55,36 +52,33 @@ pub(super) fn event(text: &str, instrument_id: &str, levels: &mut Levels) -> Res
 }
 
 #[derive(Default)]
-struct Fields {
+struct Fields<'a> {
     last: Option<u64>,
     previous: Option<u64>,
     event: Option<Timestamp>,
     is_snapshot: bool,
-    is_named: bool,
+    instrument_id: Option<&'a str>,
 }
 
-struct EventSeed<'s> {
-    levels: &'s mut Levels,
-    instrument_id: &'s str,
-}
+struct EventSeed<'s>(&'s mut Levels);
 
 impl<'de> DeserializeSeed<'de> for &mut EventSeed<'_> {
-    type Value = Fields;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields, D::Error> {
+    type Value = Fields<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for &mut EventSeed<'_> {
-    type Value = Fields;
+    type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a book event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        self.levels.bids.clear();
-        self.levels.asks.clear();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        self.0.bids.clear();
+        self.0.asks.clear();
         let mut fields = Fields { is_snapshot: true, ..Fields::default() };
         while let Some(name) = map.next_key::<&str>()? {
             match name {
@@ -94,13 +88,9 @@ impl<'de> Visitor<'de> for &mut EventSeed<'_> {
                 }
                 "timestamp" => fields.event = Some(map.next_value_seed(Millis)?),
                 "type" => fields.is_snapshot = map.next_value::<Kind>()? == Kind::Snapshot,
-                "bids" => map.next_value_seed(LevelsSeed(&mut self.levels.bids))?,
-                "asks" => map.next_value_seed(LevelsSeed(&mut self.levels.asks))?,
-                "instrument_name" => {
-                    check_instrument(&map.next_value::<Cow<'de, str>>()?, self.instrument_id)
-                        .map_err(de::Error::custom)?;
-                    fields.is_named = true;
-                }
+                "bids" => map.next_value_seed(LevelsSeed(&mut self.0.bids))?,
+                "asks" => map.next_value_seed(LevelsSeed(&mut self.0.asks))?,
+                "instrument_name" => fields.instrument_id = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -118,8 +108,12 @@ enum Kind {
 }
 
 /// Checks that an event is about the instrument whose channel brought it.
-pub(super) fn check_instrument(named: &str, expected: &str) -> Result<(), String> {
-    if named == expected { Ok(()) } else { Err(format!("`{named}` on the channel of {expected}")) }
+pub(super) fn check_instrument(named: &str, expected: &str) -> Result<(), Rejected> {
+    if named == expected {
+        return Ok(());
+    }
+    let detail = format_args!("field `instrument_name`: `{named}` on the channel of {expected}");
+    Err(Rejected::new("invalid_field", detail))
 }
 
 /// `[["new",76914.0,1.0002e6],…]` or `[[76914.0,1.0002e6],…]`.

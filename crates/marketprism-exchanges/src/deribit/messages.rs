@@ -43,9 +43,7 @@ pub(super) struct TradeEvent<'a> {
 
 impl<'a> TradeEvent<'a> {
     pub(super) fn print(self, instrument: &Instrument) -> Result<Print<'a>, Rejected> {
-        check_instrument(&self.instrument_name, &instrument.instrument_id).map_err(|wrong| {
-            Rejected::new("invalid_field", format_args!("field `instrument_name`: {wrong}"))
-        })?;
+        check_instrument(&self.instrument_name, &instrument.instrument_id)?;
         let Self { amount, price, .. } = self;
         let contract = instrument.contract;
         let quantity = base(contract.as_ref(), amount, price).ok_or_else(|| {

@@ -19,7 +19,7 @@ const BAR_MICROS: i64 = 60 * SECOND;
 /// Bars are asked for so long after a minute's end: the exchange has them by then, and their clock may be behind ours.
 const DELAY_MICROS: i64 = 2 * SECOND;
 /// Bars asked for at once: less than a page of the exchange.
-const BARS_PER_REQUEST: i64 = 500;
+const BARS_PER_REQUEST: u16 = 500;
 /// Bars older than this are not asked for: behind an outage of days the present would wait for the past.
 const BARS_MAX: i64 = 24 * 60;
 
@@ -64,14 +64,23 @@ pub(super) struct BarPoll {
     due: Timestamp,
     /// Beginning of the first bar that is not published; none until the first request.
     next: Option<Timestamp>,
-    /// Where the last answer said that the page before it ends.
-    page_end: Option<Timestamp>,
+    window: Option<Window>,
+}
+
+/// What is being asked for, page by page.
+#[derive(Debug)]
+struct Window {
+    end: Timestamp,
+    /// Pages come backwards: where the next one ends.
+    page_end: Timestamp,
+    /// [`BARS_PER_REQUEST`] and one at most, a minute each.
+    rows: Vec<Bar>,
 }
 
 impl BarPoll {
     fn new(seed: Option<Timestamp>) -> Self {
         // The bar that was forming then is the first that was not published.
-        Self { ask: Ask::default(), due: Timestamp::default(), next: seed.map(bar_of), page_end: None }
+        Self { ask: Ask::default(), due: Timestamp::default(), next: seed.map(bar_of), window: None }
     }
 
     pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
@@ -85,8 +94,9 @@ impl BarPoll {
     /// The path to ask for the bars that are missing; declares those too old to be asked for.
     pub(super) fn request(&mut self, context: &mut Context<'_>) -> String {
         self.ask.opened();
-        let oldest = bar_of(context.now).saturating_add_micros(-BARS_MAX * BAR_MICROS);
-        let next = self.next.unwrap_or_else(|| bar_of(context.now));
+        let present = bar_of(context.now);
+        let oldest = present.saturating_add_micros(-BARS_MAX * BAR_MICROS);
+        let next = self.next.unwrap_or(present);
         if next < oldest {
             let missing = Missing {
                 ids: None,
@@ -99,13 +109,10 @@ impl BarPoll {
         }
         let start = next.max(oldest);
         self.next = Some(start);
-        let end = self.page_end.unwrap_or_else(|| self.window_end(context.now));
-        path(context.instrument, start, end)
-    }
-
-    fn window_end(&self, now: Timestamp) -> Timestamp {
-        let start = self.next.unwrap_or(now);
-        start.saturating_add_micros(BARS_PER_REQUEST * BAR_MICROS).min(now).max(start)
+        let end =
+            start.saturating_add_micros(i64::from(BARS_PER_REQUEST) * BAR_MICROS).min(context.now).max(start);
+        let window = self.window.get_or_insert_with(|| Window { end, page_end: end, rows: Vec::new() });
+        path(context.instrument, start, window.page_end)
     }
 
     /// An answer came: publishes the bars that are over.
@@ -113,45 +120,46 @@ impl BarPoll {
     /// # Errors
     /// When it cannot be read; then it is asked for again.
     pub(super) fn answered(&mut self, body: &[u8], context: &mut Context<'_>) -> Result<(), Rejected> {
-        let Bars { mut rows, continuation } = rpc::result(body).inspect_err(|_| {
-            self.ask.failed(context.now, None);
-        })?;
-        let start = self.next.unwrap_or(context.now);
-        // Pages come backwards: the oldest is published first.
-        if let Some(end) = continuation.and_then(Timestamp::from_millis)
-            && end >= start
-            && self.page_end.is_none_or(|before| end < before)
+        let Bars { rows, continuation } =
+            rpc::result(body).inspect_err(|_| self.failed(None, context.now))?;
+        let (Some(start), Some(window)) = (self.next, &mut self.window) else { return Ok(()) };
+        window.rows.extend(rows);
+        if let Some(page_end) = continuation.and_then(Timestamp::from_millis)
+            && (start..window.page_end).contains(&page_end)
+            && window.rows.len() <= usize::from(BARS_PER_REQUEST)
         {
-            self.page_end = Some(end);
+            window.page_end = page_end;
             self.ask.want_more(context.now);
             return Ok(());
         }
-        let end = self.page_end.take().unwrap_or_else(|| self.window_end(context.now));
-        let is_past = context.now.micros_since(end) >= 2 * BAR_MICROS;
+        let end = window.end;
+        let mut rows = self.window.take().map(|window| window.rows).unwrap_or_default();
         rows.sort_by_key(|row| row.0);
         rows.dedup_by_key(|row| row.0);
-        if !is_past {
-            // The last one still forms.
-            rows.pop();
-        }
-        let mut outcome = Ok(());
-        for row in rows.iter().filter(|row| row.0 >= start) {
-            outcome = outcome.and(publish(row, context));
-        }
-        let last = rows.last().map(|row| row.0.saturating_add_micros(BAR_MICROS));
-        // What the exchange does not have in a window of the past it will not have later.
-        self.next = if is_past { Some(end) } else { last.map(|next| next.max(start)).or(self.next) };
+        let is_past = context.now.micros_since(end) >= 2 * BAR_MICROS;
         if is_past {
             self.ask.want_more(context.now);
         } else {
             self.ask.succeeded();
+            // The last one still forms.
+            rows.pop();
         }
-        outcome
+        let after = rows.last().map(|row| row.0.saturating_add_micros(BAR_MICROS));
+        self.next = Some(match after {
+            Some(after) => after.max(start),
+            // What the exchange does not have in a window of the past it will not have later.
+            None if is_past => end.max(start.saturating_add_micros(BAR_MICROS)),
+            None => start,
+        });
+        let fresh = rows.iter().filter(|row| row.0 >= start);
+        fresh.map(|row| publish(row, context)).fold(Ok(()), Result::and)
     }
 
     /// No answer came: asks again later.
     pub(super) fn failed(&mut self, failure: Option<&FetchFailed>, now: Timestamp) {
         self.ask.failed(now, failure);
+        // Where nothing of it came yet the next request goes up to the present.
+        self.window = self.window.take().filter(|window| !window.rows.is_empty());
     }
 }
 
