@@ -83,18 +83,6 @@ async fn corrupt_frames_are_counted_and_cost_only_themselves() {
 }
 
 #[tokio::test]
-async fn an_announced_shutdown_is_answered_by_a_successor() {
-    let rig = Rig::start().await;
-    rig.flowing().await;
-    rig.control("fault", &json!({ "fault": "server_shutdown" })).await;
-    rig.logged("order book synchronised", 8).await;
-    rig.more_of_everything().await;
-    assert_eq!(rig.metric("marketprism_collector_connects_total").await, 6);
-    assert_eq!(rig.metric("marketprism_collector_connect_failures_total").await, 0);
-    rig.finish().await.assert_trades_are_whole_or_declared();
-}
-
-#[tokio::test]
 async fn a_broker_that_goes_away_for_a_while_costs_nothing() {
     let mut rig = Rig::start().await;
     rig.flowing().await;

@@ -22,6 +22,7 @@ pub(crate) struct Rig {
     pub(crate) bus: Bus,
     simulator_url: String,
     addresses: Value,
+    config: Value,
     http: reqwest::Client,
     folder: tempfile::TempDir,
 }
@@ -81,9 +82,15 @@ impl Rig {
         let http = client();
         let simulator_url = format!("http://{address}");
         let exchanges = exchanges.as_object_mut().unwrap();
-        for exchange in exchanges.values_mut() {
+        for (id, exchange) in exchanges.iter_mut() {
             exchange["ws_url"] = format!("ws://{address}").into();
-            exchange["rest_url"] = simulator_url.clone().into();
+            // REST budgets are those of a host: each exchange's is the same address spelled its own way.
+            let host = match id.split('_').next() {
+                Some("okx") => "127.1",
+                Some("deribit") => "127.0.1",
+                _ => "127.0.0.1",
+            };
+            exchange["rest_url"] = simulator_url.replace("127.0.0.1", host).into();
             exchange["orderbook"] = json!({ "publish_interval": "0s" });
         }
         // What is not named would be collected from the real exchange.
@@ -100,7 +107,20 @@ impl Rig {
         change(&mut config);
         let mut collector = collector(&folder, &config);
         let addresses = serde_json::from_str(&collector.wait_for_file(&addresses, DEADLINE)).unwrap();
-        Self { collector, _simulator: simulator, nats, bus, simulator_url, addresses, http, folder }
+        Self { collector, _simulator: simulator, nats, bus, simulator_url, addresses, config, http, folder }
+    }
+
+    /// Another collector with the same configuration and these variables in its environment.
+    pub(crate) fn another_collector(&self, environment: &[(&str, &str)]) -> Process {
+        let folder = self.folder.path().join("another");
+        std::fs::create_dir(&folder).unwrap();
+        let mut config = self.config.clone();
+        config["admin"]["addresses_file"] = json!(folder.join("addresses.json"));
+        let path = folder.join("collector.yaml");
+        std::fs::write(&path, config.to_string()).unwrap();
+        let mut command = Command::new(binary("marketprism-collector"));
+        command.arg("--config").arg(path).envs(environment.iter().copied());
+        Process::spawn("another collector", command, &folder.join("collector.log"))
     }
 
     pub(crate) async fn health(&self) -> Value {
@@ -148,6 +168,7 @@ impl Rig {
             let status = self.status().await;
             let streams = status["streams"].as_array().unwrap().iter();
             streams
+                .filter(|one| one["data_type"] == "trade" || one["data_type"] == "orderbook")
                 .map(|one| (format!("{} {}", one["data_type"], place(one)), one["sent"].as_u64().unwrap()))
                 .collect()
         };

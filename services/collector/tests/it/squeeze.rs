@@ -1,0 +1,63 @@
+//! Limits made so tight that they are met: nothing piles up, what is given up is declared, and afterwards all flows.
+
+use marketprism_core::DataType;
+use marketprism_testkit::poll_until;
+use serde_json::{Value, json};
+
+use crate::rig::{DEADLINE, Rig};
+
+async fn pressure(rig: &Rig) -> Value {
+    rig.health().await["checks"]["pressure"].clone()
+}
+
+#[tokio::test]
+async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
+    let mut rig = Rig::start_with(|config| {
+        config["publisher"] = json!({ "in_flight_max": 32 });
+        config["queues"] = json!({ "publish_messages_max": 64, "overflow_messages_max": 100 });
+    })
+    .await;
+    rig.flowing().await;
+    rig.nats.stop();
+    poll_until(DEADLINE, "messages are shed", async || {
+        rig.metric("marketprism_collector_messages_shed_total").await > 100
+    })
+    .await;
+    let under_pressure = pressure(&rig).await;
+    assert_eq!(under_pressure["status"], "degraded", "{under_pressure}");
+    assert!(rig.metric("marketprism_collector_overflow_messages").await <= 3 * 110, "the overflow is bounded");
+    rig.nats.restart();
+    rig.flowing().await;
+    rig.more_of_everything().await;
+    assert_eq!(pressure(&rig).await["status"], "healthy");
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole_or_declared();
+    let shed: Vec<_> = stored.of(DataType::Gap).filter(|gap| gap["reason"] == "shed").collect();
+    assert!(shed.iter().any(|gap| gap["missing_data_type"] == "trade"), "{}", stored.log);
+    // Books are held back instead: all their updates are in the ones published later.
+    let declared: u64 = shed
+        .iter()
+        .filter(|gap| gap["missing_data_type"] == "orderbook")
+        .map(|gap| gap["to_sequence"].as_u64().unwrap() - gap["from_sequence"].as_u64().unwrap() + 1)
+        .sum();
+    let (sent, contained) = stored.books_contain();
+    assert!(contained <= sent && sent <= contained + declared, "{sent} sent, {contained} stored, {declared} declared");
+}
+
+#[tokio::test]
+async fn a_memory_limit_that_is_met_holds_books_back_and_trades_flow() {
+    let rig = Rig::start_with(|config| config["pressure"] = json!({ "memory_bytes_max": 16 << 20 })).await;
+    poll_until(DEADLINE, "the level is the highest", async || {
+        rig.metric("marketprism_collector_pressure_level").await == 3
+    })
+    .await;
+    let reason = pressure(&rig).await["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("memory"), "{reason}");
+    rig.more_of_everything().await;
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole();
+    // What was held back is published at the end.
+    let (sent, contained) = stored.books_contain();
+    assert_eq!(contained, sent, "{}", stored.log);
+    assert!(stored.of(DataType::OrderBook).count() < usize::try_from(sent / 2).unwrap(), "books were not held back");
+}
