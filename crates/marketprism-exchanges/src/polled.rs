@@ -97,6 +97,8 @@ pub(crate) struct PolledSession {
     config: SessionConfig,
     /// By instrument id.
     feeds: BTreeMap<String, (Instrument, Vec<Item>)>,
+    /// Where the next requests begin, so that none is left out for ever when places are few.
+    turn: String,
     requests: Requests<(String, DataType)>,
     pressure: Pressure,
     levels: Levels,
@@ -108,18 +110,20 @@ impl PolledSession {
     pub(crate) fn new(
         polled: &'static [Polled],
         offers: fn(&Instrument, DataType) -> bool,
-        config: SessionConfig,
+        mut config: SessionConfig,
     ) -> Self {
+        let instruments = std::mem::take(&mut config.instruments);
         let mut session = Self {
             polled,
             offers,
             config,
             feeds: BTreeMap::new(),
+            turn: String::new(),
             requests: Requests::default(),
             pressure: Pressure::None,
             levels: Levels::default(),
         };
-        session.take(session.config.instruments.clone());
+        session.take(instruments);
         session
     }
 
@@ -231,15 +235,19 @@ impl Session for PolledSession {
             // An answer that never came cannot be wrong.
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
-        for (instrument, items) in self.feeds.values_mut() {
+        let (before, from) = self.feeds.iter_mut().partition::<Vec<_>, _>(|(id, _)| **id < self.turn);
+        for (id, (instrument, items)) in from.into_iter().chain(before) {
             for item in items {
                 if item.liveness.state(now) == StreamState::Disconnected {
                     item.liveness.opened(now);
                 }
+                if !self.requests.has_place() {
+                    self.turn.clone_from(id);
+                    return;
+                }
                 let data_type = item.polled.data_type;
                 if let Some(intervals) = intervals(data_type, self.pressure)
                     && item.poll.is_due(now, intervals)
-                    && self.requests.has_place()
                 {
                     let Call { path, weight, limit } = (item.polled.call)(instrument, &self.config.options);
                     item.poll.opened();

@@ -7,7 +7,7 @@ use super::force_order::{self, Liquidations};
 use super::mark_price::{self, Funding};
 use super::market::{Market, TradeStream};
 use super::messages::{self, AggregateEvent, TradeEvent};
-use super::order_book::BookSync;
+use super::order_book::OrderBook;
 use crate::context::Context;
 use crate::decode::Levels;
 use crate::liveness::{Liveness, Verdict};
@@ -21,9 +21,9 @@ pub(super) struct Feed {
     pub(super) instrument: Instrument,
     /// What its streams are named by: the instrument id in lower case.
     pub(super) name: String,
-    trade_stream: TradeStream,
+    pub(super) trade_stream: TradeStream,
     pub(super) trades: Option<Live<TradeLine>>,
-    pub(super) book: Option<Live<BookSync>>,
+    pub(super) book: Option<Live<OrderBook>>,
     pub(super) funding: Option<Live<Funding>>,
     liquidations: Option<Live<Liquidations>>,
 }
@@ -62,7 +62,7 @@ impl Feed {
         let trade_stream = market.trade_stream(options);
         let trades =
             || Live::new(DataType::Trade, trade_stream.name(), TradeLine::new(seed(DataType::Trade)));
-        let book = || BookSync::new(market, options, instrument_id, seed(DataType::OrderBook));
+        let book = || OrderBook::new(market, options, instrument_id, seed(DataType::OrderBook));
         let book = || Live::new(DataType::OrderBook, "depth@100ms", book());
         let funding = || Funding::new(seed(DataType::FundingRate).map(|(_, event)| event));
         let funding = || Live::new(DataType::FundingRate, mark_price::STREAM, funding());
@@ -183,7 +183,7 @@ impl Feed {
 
     pub(super) fn set_pressure(&mut self, pressure: Pressure) {
         if let Some(book) = &mut self.book {
-            book.state.set_pressure(pressure);
+            book.state.local.set_pressure(pressure);
         }
     }
 
@@ -205,7 +205,7 @@ impl Feed {
     }
 
     pub(super) fn status(&self, now: Timestamp) -> impl Iterator<Item = StreamStatus> {
-        let is_syncing = self.book.as_ref().is_some_and(|book| !book.state.is_live());
+        let is_syncing = self.book.as_ref().is_some_and(|book| !book.state.local.is_live());
         self.streams().map(move |stream| {
             let mut status = stream.liveness.status(&self.instrument, stream.data_type, now);
             if status.data_type == DataType::OrderBook && status.state == StreamState::Live && is_syncing {

@@ -13,12 +13,11 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::decode::{from_slice, from_str, millis};
+use crate::polled::Call;
 use crate::session::{Note, Rejected};
 
 /// The stream's name after the symbol.
 pub(super) const STREAM: &str = "markPrice";
-/// What lists the contracts that are funded otherwise than every eight hours.
-pub(super) const INTERVALS_PATH: &str = "/fapi/v1/fundingInfo";
 const INTERVAL_HOURS_DEFAULT: u32 = 8;
 
 /// ```json
@@ -50,6 +49,11 @@ struct FundingInfo {
     symbol: String,
     #[serde(rename = "fundingIntervalHours")]
     interval_hours: u32,
+}
+
+/// Lists the contracts that are funded otherwise than every eight hours.
+pub(super) fn intervals_call() -> Call {
+    Call { path: "/fapi/v1/fundingInfo".to_owned(), weight: 1, limit: super::FUNDING }
 }
 
 /// Hours between two fundings, of the contracts that are listed.

@@ -1,8 +1,8 @@
 //! Binance spot and USDⓈ-M futures. One session type serves both; what differs is data in [`market`].
 //!
 //! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`], [`depth`], [`mark_price`] and
-//! [`force_order`] (what is pushed), [`statistics`] (what is polled), [`order_book`] with [`chain`], [`ahead`] and
-//! [`refresh`] (one symbol's book), [`feed`] (all of one symbol), [`connection`] with [`subscriptions`] (one socket),
+//! [`force_order`] (what is pushed), [`statistics`] (what is polled), [`order_book`] with [`chain`] and [`ahead`],
+//! [`local_book`] with [`refresh`] (one symbol's book), [`feed`] (all of one symbol), [`connection`] with [`subscriptions`] (one socket),
 //! [`session`] (all of it together).
 
 use std::time::Duration;
@@ -17,11 +17,13 @@ mod feed;
 mod force_order;
 mod frame;
 mod instruments;
+mod local_book;
 mod mark_price;
 mod market;
 mod messages;
 mod order_book;
 mod refresh;
+mod rest;
 mod session;
 pub(crate) mod spot;
 mod statistics;

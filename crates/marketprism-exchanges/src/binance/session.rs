@@ -6,9 +6,9 @@ use marketprism_core::{Instrument, MarketType, Timestamp};
 use super::connection::Connection;
 use super::feed::Feed;
 use super::frame::{self, Incoming};
+use super::mark_price;
 use super::market::Market;
-use super::{FUNDING, mark_price, messages};
-use crate::backfill::End;
+use super::rest::{self, Wanted};
 use crate::context::{Context, SECOND};
 use crate::decode::Levels;
 use crate::liveness::Verdict;
@@ -26,10 +26,8 @@ const INTERVALS_MICROS: i64 = 3600 * SECOND;
 /// What an answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
-    /// A depth snapshot of this instrument id.
-    Snapshot(String),
-    /// Missing trades of this instrument id.
-    Backfill(String),
+    /// Something of this instrument id.
+    Feed(String, Wanted),
     /// The hours between fundings.
     Intervals,
 }
@@ -76,11 +74,6 @@ impl BinanceSession {
         self.feeds.binary_search_by(|feed| feed.name.as_str().cmp(name))
     }
 
-    fn feed_of(&mut self, instrument_id: &str) -> Option<&mut Feed> {
-        let at = self.place(&instrument_id.to_lowercase()).ok()?;
-        self.feeds.get_mut(at)
-    }
-
     fn event(
         &mut self,
         stream: &str,
@@ -108,32 +101,20 @@ impl BinanceSession {
 
     /// Makes the REST requests that are due, as far as there are places.
     fn make_requests(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        let trade_stream = self.market.trade_stream(&self.config.options);
+        let requests = &mut self.requests;
         let mut ask = |requests: &mut Requests<Purpose>, purpose, Call { path, weight, limit }| {
             let id = requests.open(purpose, now);
             out.fetch(Request { id, path, weight, limit });
         };
-        if self.intervals.is_due(now) && self.requests.has_place() {
+        if self.intervals.is_due(now) && requests.has_place() {
             self.intervals.opened();
-            let path = mark_price::INTERVALS_PATH.to_owned();
-            ask(&mut self.requests, Purpose::Intervals, Call { path, weight: 1, limit: FUNDING });
+            ask(requests, Purpose::Intervals, mark_price::intervals_call());
         }
         for feed in &mut self.feeds {
-            let instrument_id = &feed.instrument.instrument_id;
-            if let Some(book) = feed.book.as_mut().filter(|book| book.state.snapshot.is_due(now))
-                && self.requests.has_place()
+            while requests.has_place()
+                && let Some((wanted, call)) = rest::due(feed, self.market, &self.config.options, now)
             {
-                book.state.snapshot.opened();
-                let call = self.market.snapshot(instrument_id, self.config.options.snapshot_levels);
-                ask(&mut self.requests, Purpose::Snapshot(instrument_id.clone()), call);
-            }
-            if let Some(trades) = feed.trades.as_mut().filter(|trades| trades.state.backfill.is_due(now))
-                && let Some(missing) = trades.state.backfill.missing()
-                && self.requests.has_place()
-            {
-                trades.state.backfill.opened();
-                let call = self.market.trades(trade_stream, instrument_id, missing);
-                ask(&mut self.requests, Purpose::Backfill(instrument_id.clone()), call);
+                ask(requests, Purpose::Feed(feed.instrument.instrument_id.clone(), wanted), call);
             }
         }
     }
@@ -146,59 +127,13 @@ impl BinanceSession {
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
         match purpose {
-            Purpose::Snapshot(instrument_id) => self.snapshot_came(instrument_id, answer, now, out),
-            Purpose::Backfill(instrument_id) => self.trades_came(instrument_id, answer, now, out),
             Purpose::Intervals => self.intervals_came(answer, now),
-        }
-    }
-
-    fn snapshot_came(
-        &mut self,
-        instrument_id: &str,
-        answer: Result<&[u8], Option<FetchFailed>>,
-        now: Timestamp,
-        out: &mut dyn Effects,
-    ) -> Result<(), Rejected> {
-        let mut levels = std::mem::take(&mut self.levels);
-        let Some(feed) = self.feed_of(instrument_id) else { return Ok(()) };
-        let Some(book) = &mut feed.book else { return Ok(()) };
-        let context = &mut Context { instrument: &feed.instrument, now, out };
-        let read = match answer {
-            Ok(body) => book.state.fetched(body, &mut levels, context),
-            Err(failure) => {
-                book.state.fetch_failed(failure.as_ref(), now);
-                Ok(())
-            }
-        };
-        self.levels = levels;
-        read
-    }
-
-    fn trades_came(
-        &mut self,
-        instrument_id: &str,
-        answer: Result<&[u8], Option<FetchFailed>>,
-        now: Timestamp,
-        out: &mut dyn Effects,
-    ) -> Result<(), Rejected> {
-        let trade_stream = self.market.trade_stream(&self.config.options);
-        let Some(feed) = self.feed_of(instrument_id) else { return Ok(()) };
-        let Some(trades) = &mut feed.trades else { return Ok(()) };
-        let context = &mut Context { instrument: &feed.instrument, now, out };
-        let backfill = &mut trades.state.backfill;
-        match answer.map(|body| messages::historical(trade_stream, body)) {
-            Ok(Ok(prints)) => {
-                backfill.answered(&prints, End::Oldest, context);
-                Ok(())
-            }
-            Ok(Err(rejected)) => {
-                backfill.failed(None, &rejected.to_string(), context);
-                Err(rejected)
-            }
-            Err(failure) => {
-                let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-                backfill.failed(failure.as_ref(), &why, context);
-                Ok(())
+            Purpose::Feed(instrument_id, wanted) => {
+                let feed = self.place(&instrument_id.to_lowercase()).ok();
+                match feed.and_then(|at| self.feeds.get_mut(at)) {
+                    Some(feed) => rest::answered(feed, *wanted, answer, &mut self.levels, now, out),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -334,7 +269,7 @@ impl Session for BinanceSession {
         self.connections.retain(|connection| connection.link != link);
         self.set_links(now, out);
         if self.connections.is_empty() {
-            self.requests.forget(|purpose| matches!(purpose, Purpose::Snapshot(_)));
+            self.requests.forget(|purpose| matches!(purpose, Purpose::Feed(_, Wanted::Snapshot)));
         }
     }
 
@@ -390,7 +325,7 @@ impl Session for BinanceSession {
             |feed: &&mut Feed| feed.instrument.market_type == market_type && feed.instrument.symbol == symbol;
         let Some(feed) = self.feeds.iter_mut().find(is_it) else { return false };
         let Some(book) = &mut feed.book else { return false };
-        book.state.rebuild(&mut Context { instrument: &feed.instrument, now, out });
+        book.state.local.rebuild(&mut Context { instrument: &feed.instrument, now, out });
         true
     }
 

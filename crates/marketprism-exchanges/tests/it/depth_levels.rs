@@ -214,3 +214,30 @@ fn snapshot_mode_gives_way_under_pressure() {
     assert_eq!(asked(&mut driver), 0);
     assert!(!driver.resync(MarketType::Spot, "BTC-USDT"));
 }
+
+#[test]
+fn where_places_are_few_every_symbol_has_its_turn() {
+    let options = SessionOptions {
+        book_mode: BookMode::Snapshot,
+        book_publish_interval: Duration::from_secs(1),
+        ..small()
+    };
+    let instruments = (0..100).map(|at| pair(MarketType::Spot, &format!("C{at}"), "USDT")).collect();
+    let config =
+        SessionConfig { instruments, data_types: vec![DataType::OrderBook], options, seeds: Vec::new() };
+    let mut driver = Driver::new("binance_spot", config);
+    let mut asked = std::collections::BTreeMap::<String, u32>::new();
+    // An answer takes half a second: 16 a second, where 100 are wanted.
+    for _ in 0..60 {
+        driver.pass(500);
+        let requests = driver.take_requests();
+        assert!(requests.len() <= 8, "open at once");
+        for request in requests {
+            driver.fetched(request.id, Ok(&snapshot(1, 100, "1"))).unwrap();
+            *asked.entry(request.path).or_default() += 1;
+        }
+    }
+    let (least, most) = (asked.values().min().unwrap(), asked.values().max().unwrap());
+    assert_eq!(asked.len(), 100);
+    assert!(most - least <= 1, "{least} to {most}");
+}
