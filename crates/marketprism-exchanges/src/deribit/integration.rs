@@ -28,12 +28,12 @@ pub(crate) const INTEGRATION: Integration = Integration {
     rest_url: "https://www.deribit.com",
     instruments_requests: &[
         InstrumentsRequest {
-            path: "/api/v2/public/get_instruments?currency=any&kind=future&expired=false",
+            path: "/api/v2/public/get_instruments?currency=any&kind=future",
             weight: LIST_CREDITS,
             limit: LISTS,
         },
         InstrumentsRequest {
-            path: "/api/v2/public/get_instruments?currency=any&kind=option&expired=false",
+            path: "/api/v2/public/get_instruments?currency=any&kind=option",
             weight: LIST_CREDITS,
             limit: LISTS,
         },

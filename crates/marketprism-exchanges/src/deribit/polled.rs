@@ -14,11 +14,13 @@ use crate::session::Rejected;
 pub(super) const POLLED: &[Polled] =
     &[Polled { data_type: DataType::OrderBook, call: get_order_book, read: order_book }];
 
-/// Depths the exchange answers, smallest first.
-const DEPTHS: [u32; 8] = [1, 5, 10, 20, 50, 100, 1_000, 10_000];
+/// Depths the exchange answers, smallest first …
+const DEPTHS: [u32; 7] = [1, 5, 10, 20, 50, 100, 1_000];
+/// … and the last.
+const DEPTH_MAX: u32 = 10_000;
 
 fn get_order_book(instrument: &Instrument, options: &SessionOptions) -> Call {
-    let depth = DEPTHS.into_iter().find(|depth| *depth >= options.book_depth).unwrap_or(options.book_depth);
+    let depth = DEPTHS.into_iter().find(|depth| *depth >= options.book_depth).unwrap_or(DEPTH_MAX);
     let path =
         format!("/api/v2/public/get_order_book?instrument_name={}&depth={depth}", instrument.instrument_id);
     Call { path, weight: CALL_CREDITS, limit: CREDITS }

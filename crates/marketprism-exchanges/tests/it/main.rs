@@ -15,6 +15,7 @@ mod damage;
 mod depth_levels;
 mod deribit;
 mod deribit_book;
+mod deribit_captures;
 mod deribit_data;
 mod deribit_subscriptions;
 mod deribit_trades;
