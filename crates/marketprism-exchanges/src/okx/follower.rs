@@ -26,11 +26,6 @@ impl Position {
         !frame.is_sequenced || frame.previous == Some(self.sequence)
     }
 
-    /// Whether an update is the one that ended here.
-    pub(super) fn is_repeated_by(self, frame: &BookFrame) -> bool {
-        frame.is_sequenced && frame.sequence == self.sequence
-    }
-
     /// Where an update that begins here ends.
     pub(super) const fn after(self, frame: &BookFrame) -> Self {
         let began_anew = frame.is_sequenced && frame.sequence < self.sequence;
@@ -74,6 +69,21 @@ impl Follower {
         self.again = Some(at);
     }
 
+    /// It follows from here on; gives back what was kept.
+    pub(super) fn follow(&mut self, position: Position) -> VecDeque<Buffered> {
+        self.again = None;
+        match std::mem::replace(&mut self.chain, Chain::Following(position)) {
+            Chain::Awaiting(buffer) => buffer.updates,
+            Chain::Following(_) => VecDeque::new(),
+        }
+    }
+
+    /// Where the first update kept begins, and the last one.
+    pub(super) fn kept(&self) -> Option<(u64, BookFrame)> {
+        let Chain::Awaiting(buffer) = &self.chain else { return None };
+        Some((buffer.updates.front()?.frame.previous?, buffer.updates.back()?.frame))
+    }
+
     /// Where the first update kept ends.
     pub(super) fn first_kept(&self) -> Option<u64> {
         match &self.chain {
@@ -110,15 +120,5 @@ impl Buffer {
             self.updates.pop_front();
         }
         self.updates.push_back(Buffered { frame, levels: levels.clone() });
-    }
-
-    /// Where the first update begins, and the last one.
-    pub(super) fn ends(&self) -> Option<(u64, BookFrame)> {
-        let begin = self.updates.front()?.frame.previous?;
-        Some((begin, self.updates.back()?.frame))
-    }
-
-    pub(super) fn into_updates(self) -> VecDeque<Buffered> {
-        self.updates
     }
 }

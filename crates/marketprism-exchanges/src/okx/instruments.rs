@@ -44,16 +44,22 @@ struct Row<'a> {
 
 /// The instruments that trade. A row that cannot be read, or has a name no subject can carry, is left out: whoever
 /// configured it is told that it is not listed.
+///
+/// # Errors
+/// When there is no list, or nothing in it can be read.
 pub(super) fn read(body: &[u8]) -> Result<Vec<Instrument>, Rejected> {
     let mut instruments = Vec::new();
-    decode::each(envelope::data(body)?, |row: Row<'_>| {
+    let read = decode::each(envelope::data(body)?, |row: Row<'_>| {
         // Rows before their listing (`preopen`) have no contract yet.
         if row.state == "live" {
             instruments.extend(row.instrument());
         }
         Ok(())
-    })?;
-    Ok(instruments)
+    });
+    match read {
+        Err(rejected) if instruments.is_empty() => Err(rejected),
+        _ => Ok(instruments),
+    }
 }
 
 impl Row<'_> {

@@ -1,8 +1,8 @@
 //! OKX v5: spot, perpetual swaps and dated futures. One session type serves all; what differs is in the integrations.
 //!
 //! Reading order: [`spot`], [`swap`] and [`limits`] (constants), [`frame`], [`channel`], [`book_frame`], [`trades`] and
-//! [`contract_data`] (wire shapes), [`order_book`] with [`follower`] (one instrument's book over all sockets),
-//! [`subscriptions`] (what is asked of one socket), [`session`] (all of it together), [`polled`] (what only REST has).
+//! [`contract_data`] (wire shapes), [`order_book`] with [`follower`] and [`joining`] (one instrument's book over all sockets),
+//! [`subscriptions`] (what is asked of one socket), [`session`] and [`rest`] (all of it together), [`polled`] (what only REST has).
 
 use marketprism_core::DataType;
 
@@ -19,10 +19,12 @@ mod feed;
 mod follower;
 mod frame;
 mod instruments;
+mod joining;
 mod limits;
 mod operations;
 mod order_book;
 mod polled;
+mod rest;
 mod session;
 mod socket;
 pub(crate) mod spot;

@@ -10,10 +10,9 @@
 //! 4. A keep-alive (`prevSeqId` equals `seqId`, no levels) says once a minute that nothing changed.
 //! 5. After maintenance the exchange counts anew: one update whose `seqId` is below its `prevSeqId`. It is applied like any
 //!    other. Each socket brings it in its turn, so positions are compared by how often that happened (the epoch) first.
-//! 6. The last update once more is ignored. Anything else is a break of that socket's stream: unsubscribe and subscribe
-//!    this instrument, on this socket. While another socket follows the book, nothing is missing. Where none does, the
-//!    book is thrown away; what lies between its end and the next snapshot is one gap, declared when that snapshot tells
-//!    where it ends.
+//! 6. Anything else is a break of that socket's stream: unsubscribe and subscribe this instrument, on this socket. While
+//!    another socket follows the book, nothing is missing. Where none does, the book is thrown away; what lies between
+//!    its end and the next snapshot is one gap, declared when that snapshot tells where it ends.
 //! 7. A crossed book, or one whose checksum is wrong (recordings; today's is 0), is never published: all sockets
 //!    subscribe again, and ever later if it does not help, as in a call auction before trading.
 //! 8. No snapshot within 5 s of the acknowledgement: REST is asked for one. It must not be older than the first update
@@ -27,21 +26,19 @@ use marketprism_core::{Contract, DataType, GapReason, Timestamp};
 
 use super::book_frame::BookFrame;
 use super::checksum;
-use super::follower::{Buffered, Chain, Follower, Position};
+use super::follower::{Chain, Follower, Position};
 use crate::book::Book;
 use crate::context::{Context, Missing, SECOND};
 use crate::decode::Levels;
 use crate::publication::{Applied, Publication};
 use crate::registry::SessionOptions;
 use crate::requests::Ask;
-use crate::session::{FetchFailed, Link, Note, Pressure};
+use crate::session::{Link, Note, Pressure};
 
-/// 8. Snapshots come with the acknowledgement or not at all.
-const SNAPSHOT_MICROS_MAX: i64 = 5 * SECOND;
 /// 7. A book that does not come right is asked for again after 1 s, then twice as long each time …
 const AGAIN_MICROS_MIN: i64 = SECOND;
 /// … up to this: each time costs two of a socket's 480 operations an hour.
-const AGAIN_MICROS_MAX: i64 = 300 * SECOND;
+const AGAIN_MICROS_MAX: i64 = 60 * SECOND;
 /// Sockets' clocks differ by less: a frame that is later by this much is later.
 const CERTAIN_MICROS: i64 = SECOND;
 
@@ -50,13 +47,15 @@ const CERTAIN_MICROS: i64 = SECOND;
 pub(super) struct BookSync {
     book: Book,
     publication: Publication,
-    followers: Vec<Follower>,
+    pub(super) followers: Vec<Follower>,
     /// Where the book stands; `None` while it is not right.
-    position: Option<Position>,
+    pub(super) position: Option<Position>,
     /// The last one there was.
-    epoch: u32,
+    pub(super) epoch: u32,
     /// End of what was in a right book, or was published before a restart.
-    received: Option<(u64, Timestamp)>,
+    pub(super) received: Option<(u64, Timestamp)>,
+    /// While a snapshot older than that is caught up with: where what was in a right book ends.
+    known_to: Option<u64>,
     /// Why updates are missing after that, when they are.
     hole: (GapReason, Option<&'static str>),
     /// How often it was wrong of late, and when last.
@@ -77,6 +76,7 @@ impl BookSync {
             position: None,
             epoch: 0,
             received: seed,
+            known_to: None,
             hole: (GapReason::Disconnect, None),
             failures: 0,
             failed: None,
@@ -114,11 +114,11 @@ impl BookSync {
         })
     }
 
-    fn follower(&mut self, link: Link) -> Option<&mut Follower> {
+    pub(super) fn follower(&mut self, link: Link) -> Option<&mut Follower> {
         self.followers.iter_mut().find(|follower| follower.link == link)
     }
 
-    fn is_followed(&self) -> bool {
+    pub(super) fn is_followed(&self) -> bool {
         self.followers.iter().any(Follower::is_following)
     }
 
@@ -143,8 +143,7 @@ impl BookSync {
             is_newer = position > book;
         }
         let Some(follower) = self.follower(link) else { return };
-        follower.chain = Chain::Following(position);
-        follower.again = None;
+        follower.follow(position);
         if !is_newer {
             return context.out.note(Note::Duplicate { data_type: DataType::OrderBook });
         }
@@ -152,7 +151,13 @@ impl BookSync {
     }
 
     /// The book becomes what a snapshot says.
-    fn replace(&mut self, position: Position, frame: BookFrame, levels: &Levels, context: &mut Context<'_>) {
+    pub(super) fn replace(
+        &mut self,
+        position: Position,
+        frame: BookFrame,
+        levels: &Levels,
+        context: &mut Context<'_>,
+    ) {
         let was_live = self.is_live();
         if was_live {
             self.publication.before(frame.event, &self.book, context);
@@ -169,6 +174,11 @@ impl BookSync {
     /// 6. What lies between the last right book and this snapshot.
     fn declare_hole(&mut self, frame: BookFrame, context: &mut Context<'_>) {
         let Some((last, event)) = self.received.filter(|(last, _)| *last != frame.sequence) else { return };
+        if frame.sequence < last && !self.is_certainly_later(frame.event) {
+            // It comes from a server that is a little behind: its updates lead on to what is known, and beyond.
+            self.known_to = Some(last);
+            return;
+        }
         let (reason, detail) = self.hole;
         let ids = (last < frame.sequence).then(|| (last.saturating_add(1), frame.sequence));
         let detail = detail.or_else(|| ids.is_none().then_some("sequence restarted"));
@@ -207,9 +217,6 @@ impl BookSync {
                 let position = *position;
                 self.advance(position, frame, levels, context);
             }
-            Chain::Following(position) if position.is_repeated_by(&frame) => {
-                context.out.note(Note::Duplicate { data_type: DataType::OrderBook });
-            }
             Chain::Following(_) => self.broken(link, GapReason::Sequence, context),
             // 1.
             Chain::Awaiting(buffer) => {
@@ -235,7 +242,12 @@ impl BookSync {
     }
 
     /// The book is no longer followed: publishes what it is, and throws it away.
-    fn lose(&mut self, reason: GapReason, detail: Option<&'static str>, context: &mut Context<'_>) {
+    pub(super) fn lose(
+        &mut self,
+        reason: GapReason,
+        detail: Option<&'static str>,
+        context: &mut Context<'_>,
+    ) {
         if self.is_live() {
             self.publication.publish(&self.book, context);
             self.discard(reason, detail, context);
@@ -248,12 +260,19 @@ impl BookSync {
         }
         self.hole = (reason, detail);
         self.position = None;
+        self.known_to = None;
         self.book.clear();
         self.publication.broken();
     }
 
     /// 3. An update of a stream without a hole.
-    fn advance(&mut self, position: Position, frame: BookFrame, levels: &Levels, context: &mut Context<'_>) {
+    pub(super) fn advance(
+        &mut self,
+        position: Position,
+        frame: BookFrame,
+        levels: &Levels,
+        context: &mut Context<'_>,
+    ) {
         let Some(book) = self.position else { return };
         if position <= book && frame.is_sequenced {
             let is_keep_alive = frame.previous == Some(frame.sequence);
@@ -296,8 +315,14 @@ impl BookSync {
             self.wrong(detail, context);
             return false;
         }
+        let is_known =
+            position.epoch == self.epoch && self.known_to.is_some_and(|known_to| frame.sequence <= known_to);
         self.position = Some(position);
         self.epoch = position.epoch;
+        if is_known {
+            return true;
+        }
+        self.known_to = None;
         self.received = Some((frame.sequence, frame.event));
         self.publication.received(frame.sequence);
         let applied = Applied { last: frame.sequence, event: frame.event, received: context.now };
@@ -318,73 +343,9 @@ impl BookSync {
         self.followers.iter_mut().for_each(|follower| follower.ask_again(again));
     }
 
-    /// 8. A socket without a snapshot of its own follows the book where its updates allow it.
-    fn join(&mut self, link: Link, context: &mut Context<'_>) {
-        let Some(book) = self.position else { return };
-        let received = self.received.map(|(_, event)| event);
-        let is_followed = self.is_followed();
-        let Some(Follower { chain, again, .. }) = self.follower(link) else { return };
-        let Chain::Awaiting(buffer) = chain else { return };
-        let Some((begin, last)) = buffer.ends() else { return };
-        if begin > book.sequence {
-            // It is ahead of the sockets that follow, or updates between it and the book were never sent.
-            if !is_followed {
-                self.lose(GapReason::Sequence, None, context);
-            }
-            return;
-        }
-        let is_contained = last.sequence <= book.sequence;
-        if is_contained && received.is_some_and(|event| last.event.micros_since(event) > CERTAIN_MICROS) {
-            // It has counted anew, and the sockets that follow do not know it yet.
-            return;
-        }
-        let buffered = std::mem::take(buffer);
-        *chain = Chain::Following(Position { epoch: book.epoch, sequence: last.sequence });
-        *again = None;
-        for Buffered { frame, levels } in buffered.into_updates() {
-            let position = Position { epoch: book.epoch, sequence: frame.sequence };
-            self.advance(position, frame, &levels, context);
-        }
-    }
-
     /// Whether a time is certainly later than the book's.
-    fn is_certainly_later(&self, event: Timestamp) -> bool {
+    pub(super) fn is_certainly_later(&self, event: Timestamp) -> bool {
         self.received.is_some_and(|(_, last)| event.micros_since(last) > CERTAIN_MICROS)
-    }
-
-    /// 8. REST answered.
-    pub(super) fn fetched(&mut self, frame: BookFrame, levels: &Levels, context: &mut Context<'_>) {
-        if self.is_live() {
-            return self.snapshot.succeeded();
-        }
-        let begins = self.followers.iter().filter_map(Follower::first_kept);
-        if begins.min().is_some_and(|first| frame.sequence < first) {
-            self.snapshot.failed(context.now, None);
-            return context.out.note(Note::Ignored { what: "snapshot_too_old" });
-        }
-        let position = Position { epoch: self.epoch, sequence: frame.sequence };
-        self.replace(position, frame, levels, context);
-        let links: Vec<Link> = self.followers.iter().map(|follower| follower.link).collect();
-        for link in links {
-            self.join(link, context);
-        }
-    }
-
-    /// REST brought no snapshot: asks again later.
-    pub(super) fn fetch_failed(&mut self, failure: Option<&FetchFailed>, now: Timestamp) {
-        self.snapshot.failed(now, failure);
-    }
-
-    /// Whether REST is to be asked for a snapshot now.
-    pub(super) fn is_snapshot_due(&mut self, now: Timestamp) -> bool {
-        let waits_in_vain = |follower: &Follower| {
-            follower.acknowledged.is_some_and(|since| now.micros_since(since) >= SNAPSHOT_MICROS_MAX)
-        };
-        if self.is_live() || !self.followers.iter().any(waits_in_vain) {
-            return false;
-        }
-        self.snapshot.want(now);
-        self.snapshot.is_due(now)
     }
 
     /// An operator asked for the book to be built anew.

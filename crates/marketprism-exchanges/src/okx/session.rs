@@ -5,39 +5,23 @@ use std::collections::BTreeSet;
 
 use marketprism_core::{Instrument, MarketType, Timestamp};
 
-use super::book_frame;
 use super::channel::{Arg, Channel};
 use super::contract_data::LiquidationRow;
 use super::feed::{Feed, Stream};
 use super::frame::{self, Event, Incoming, Push};
-use super::limits;
-use super::polled::{BOOK_LEVELS_MAX, book_path};
+use super::rest::Purpose;
 use super::socket::Socket;
-use super::trades;
-use crate::backfill::End;
 use crate::context::Context;
 use crate::decode::{self, Levels};
 use crate::liveness::Verdict;
 use crate::registry::{Integration, SessionConfig};
 use crate::requests::Requests;
 use crate::session::{
-    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, Request, RequestId, Session,
-    StreamStatus,
+    Effects, FetchFailed, Frame, Link, Lost, Note, Pressure, Rejected, RequestId, Session, StreamStatus,
 };
 
-/// Rows of one answer with past trades at most.
-const TRADES_PER_ANSWER_MAX: u64 = 100;
 /// The notice that the exchange closes this connection in about a minute.
 const CODE_UPGRADE: &str = "64008";
-
-/// What an answer is for, of which instrument.
-type Purpose = (String, Wanted);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Book,
-    Trades,
-}
 
 /// A session for spot or for contracts.
 #[derive(Debug)]
@@ -46,11 +30,11 @@ pub(super) struct OkxSession {
     config: SessionConfig,
     pressure: Pressure,
     /// By instrument id.
-    feeds: Vec<Feed>,
+    pub(super) feeds: Vec<Feed>,
     /// The oldest first.
     sockets: Vec<Socket>,
-    requests: Requests<Purpose>,
-    levels: Levels,
+    pub(super) requests: Requests<Purpose>,
+    pub(super) levels: Levels,
 }
 
 impl OkxSession {
@@ -148,74 +132,6 @@ impl OkxSession {
         }
     }
 
-    /// Makes the REST requests that are due, as far as there are places.
-    fn make_requests(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        for Feed { instrument, trades, book, .. } in &mut self.feeds {
-            if let Some(book) = book
-                && book.is_snapshot_due(now)
-                && self.requests.has_place()
-            {
-                book.snapshot.opened();
-                let id = self.requests.open((instrument.instrument_id.clone(), Wanted::Book), now);
-                let path = book_path(instrument, BOOK_LEVELS_MAX);
-                out.fetch(Request { id, path, weight: 1, limit: limits::BOOKS });
-            }
-            if let Some(trades) = trades
-                && trades.backfill.is_due(now)
-                && let Some((from, to)) = trades.backfill.missing()
-                && self.requests.has_place()
-            {
-                trades.backfill.opened();
-                let id = self.requests.open((instrument.instrument_id.clone(), Wanted::Trades), now);
-                let (after, rows) = (to.saturating_add(1), to.saturating_sub(from).saturating_add(2));
-                let path = format!(
-                    "/api/v5/market/history-trades?instId={}&type=1&after={after}&limit={}",
-                    instrument.instrument_id,
-                    rows.min(TRADES_PER_ANSWER_MAX)
-                );
-                out.fetch(Request { id, path, weight: 1, limit: limits::HISTORY_TRADES });
-            }
-        }
-    }
-
-    fn answered(
-        &mut self,
-        (instrument_id, wanted): &Purpose,
-        answer: Result<&[u8], Option<FetchFailed>>,
-        now: Timestamp,
-        out: &mut dyn Effects,
-    ) -> Result<(), Rejected> {
-        let Some(Feed { instrument, trades, book, .. }) = find(&mut self.feeds, instrument_id) else {
-            return Ok(());
-        };
-        let mut context = Context { instrument, now, out };
-        match (wanted, book, trades) {
-            (Wanted::Book, Some(book), _) => match answer {
-                Ok(body) => {
-                    let frame = book_frame::fetched(body, &mut self.levels)
-                        .inspect_err(|_| book.fetch_failed(None, now))?;
-                    book.fetched(frame, &self.levels, &mut context);
-                }
-                Err(failure) => book.fetch_failed(failure.as_ref(), now),
-            },
-            (Wanted::Trades, _, Some(trades)) => match answer {
-                Ok(body) => {
-                    let prints =
-                        trades::historical(body, instrument.contract.as_ref()).inspect_err(|rejected| {
-                            trades.backfill.failed(None, &rejected.to_string(), &mut context);
-                        })?;
-                    trades.backfill.answered(&prints, End::Newest, &mut context);
-                }
-                Err(failure) => {
-                    let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-                    trades.backfill.failed(failure.as_ref(), &why, &mut context);
-                }
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// Asks again for books that broke and for streams that stay silent; replaces a socket where that does not help.
     fn check_streams(&mut self, now: Timestamp, out: &mut dyn Effects) {
         for feed in &mut self.feeds {
@@ -257,7 +173,7 @@ impl OkxSession {
 }
 
 /// The feed of an instrument.
-fn find<'f>(feeds: &'f mut [Feed], instrument_id: &str) -> Option<&'f mut Feed> {
+pub(super) fn find<'f>(feeds: &'f mut [Feed], instrument_id: &str) -> Option<&'f mut Feed> {
     let at = feeds.binary_search_by(|feed| feed.instrument.instrument_id.as_str().cmp(instrument_id)).ok()?;
     feeds.get_mut(at)
 }

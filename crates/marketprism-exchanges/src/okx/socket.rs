@@ -32,7 +32,9 @@ impl Socket {
     /// Sends what is due; the exchange closes a socket on which nothing was sent for 30 s, and wants the text `ping`
     /// before.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        self.subscriptions.tick(now, out);
+        if let Err(lost) = self.subscriptions.tick(now, out) {
+            self.give_up(lost, out);
+        }
         let silent = now.micros_since(self.last_frame);
         let silence_max = phase::micros(limits::SILENCE_MAX);
         if silent >= silence_max {

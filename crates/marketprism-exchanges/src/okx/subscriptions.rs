@@ -118,14 +118,16 @@ impl Subscriptions {
     }
 
     /// Sends what may be sent, and asks again for what was not acknowledged.
-    pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
+    ///
+    /// # Errors
+    /// When the socket is to be replaced: it does not answer.
+    pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) -> Result<(), Lost> {
         let overdue = self.in_flight.extract_if(.., |request| {
             let is_overdue = now.micros_since(request.sent) > ACK_MICROS_MAX;
             is_overdue || request.args.is_empty()
         });
-        for request in overdue.collect::<Vec<_>>() {
-            self.unacknowledged(&request, out);
-        }
+        let overdue: Vec<_> = overdue.filter(|request| !request.args.is_empty()).collect();
+        let answered = overdue.iter().map(|request| self.unacknowledged(request)).fold(Ok(()), Result::and);
         if self.waiting.is_empty() && !self.again.is_empty() {
             let args: Vec<Arg> = std::mem::take(&mut self.again).into_iter().collect();
             self.call(Operation::Unsubscribe, &args, 0);
@@ -134,16 +136,16 @@ impl Subscriptions {
         if !self.waiting.is_empty() && self.operations.spend(now) {
             self.send(now, out);
         }
+        answered
     }
 
-    fn unacknowledged(&mut self, request: &InFlight, out: &mut dyn Effects) {
-        let Some(first) = request.args.first() else { return };
+    fn unacknowledged(&mut self, request: &InFlight) -> Result<(), Lost> {
         if request.attempts < ATTEMPTS_MAX {
             self.call(Operation::Subscribe, &request.args, request.attempts);
-        } else {
-            let why = format!("no acknowledgement of {} streams from {first}", request.args.len());
-            out.reconnect(self.link, Lost::Refused(why));
+            return Ok(());
         }
+        let names = names(&request.args);
+        Err(Lost::Refused(format!("no acknowledgement of {names}")))
     }
 
     fn send(&mut self, now: Timestamp, out: &mut dyn Effects) {
@@ -198,14 +200,13 @@ impl Subscriptions {
         let Some(request) = at.map(|at| self.in_flight.remove(at)) else {
             return Rejected::new("unexpected", format_args!("code {code}: {message}"));
         };
-        let names = request.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let names = names(&request.args);
         if request.attempts < ATTEMPTS_MAX {
             self.call(Operation::Subscribe, &request.args, request.attempts);
         } else {
             self.refused.extend(request.args);
         }
-        let excerpt = Rejected::start_of(&names);
-        Rejected::new(reason, format_args!("request refused, code {code}: {message}; it asked for {excerpt}"))
+        Rejected::new(reason, format_args!("request refused, code {code}: {message}; it asked for {names}"))
     }
 
     /// Whether an argument was in flight; then it no longer is.
@@ -215,6 +216,12 @@ impl Subscriptions {
             at.map(|at| request.args.swap_remove(at)).is_some()
         })
     }
+}
+
+/// The start of a list of streams, for people.
+fn names(args: &[Arg]) -> String {
+    let names: Vec<_> = args.iter().map(ToString::to_string).collect();
+    Rejected::start_of(&names.join(", "))
 }
 
 /// Channel and name in `… channel:books,instId:NOPE-USDT doesn't exist.`
