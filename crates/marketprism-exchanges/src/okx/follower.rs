@@ -26,6 +26,11 @@ impl Position {
         !frame.is_sequenced || frame.previous == Some(self.sequence)
     }
 
+    /// Whether an update is the one that ended here.
+    pub(super) fn is_repeated_by(self, frame: &BookFrame) -> bool {
+        frame.is_sequenced && frame.sequence == self.sequence
+    }
+
     /// Where an update that begins here ends.
     pub(super) const fn after(self, frame: &BookFrame) -> Self {
         let began_anew = frame.is_sequenced && frame.sequence < self.sequence;

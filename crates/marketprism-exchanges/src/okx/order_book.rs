@@ -10,9 +10,10 @@
 //! 4. A keep-alive (`prevSeqId` equals `seqId`, no levels) says once a minute that nothing changed.
 //! 5. After maintenance the exchange counts anew: one update whose `seqId` is below its `prevSeqId`. It is applied like any
 //!    other. Each socket brings it in its turn, so positions are compared by how often that happened (the epoch) first.
-//! 6. Anything else is a break of that socket's stream: unsubscribe and subscribe this instrument, on this socket. While
-//!    another socket follows the book, nothing is missing. Where none does, the book is thrown away; what lies between
-//!    its end and the next snapshot is one gap, declared when that snapshot tells where it ends.
+//! 6. The last update once more is ignored. Anything else is a break of that socket's stream: unsubscribe and subscribe
+//!    this instrument, on this socket. While another socket follows the book, nothing is missing. Where none does, the
+//!    book is thrown away; what lies between its end and the next snapshot is one gap, declared when that snapshot tells
+//!    where it ends.
 //! 7. A crossed book, or one whose checksum is wrong (recordings; today's is 0), is never published: all sockets
 //!    subscribe again, and ever later if it does not help, as in a call auction before trading.
 //! 8. No snapshot within 5 s of the acknowledgement: REST is asked for one. It must not be older than the first update
@@ -216,6 +217,9 @@ impl BookSync {
                 }
                 let position = *position;
                 self.advance(position, frame, levels, context);
+            }
+            Chain::Following(position) if position.is_repeated_by(&frame) => {
+                context.out.note(Note::Duplicate { data_type: DataType::OrderBook });
             }
             Chain::Following(_) => self.broken(link, GapReason::Sequence, context),
             // 1.

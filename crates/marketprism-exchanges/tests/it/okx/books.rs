@@ -363,3 +363,15 @@ fn draining_publishes_or_declares() {
     let gaps = driver.recorded.gaps();
     assert_eq!((gaps.len(), gaps[0].reason, gaps[0].from_time_us), (1, GapReason::Sequence, Some(at(0))));
 }
+
+#[test]
+fn the_same_update_twice_is_one() {
+    let mut driver = open();
+    driver.frame(&snapshot(10, 0)).unwrap();
+    for _ in 0..2 {
+        driver.frame(&update(10, 12, 100, "2")).unwrap();
+    }
+    driver.frame(&update(12, 13, 200, "3")).unwrap();
+    assert_eq!(update_ids(&driver), [10, 12, 13]);
+    assert_eq!((driver.recorded.notes_of("Duplicate"), driver.recorded.notes_of("Resync")), (1, 0));
+}
