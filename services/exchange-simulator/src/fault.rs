@@ -1,6 +1,8 @@
 //! Faults on demand. One enum is the whole list: a new fault is a variant here and the place that obeys it. Which are
 //! in force is `faults.rs`.
 
+use std::num::NonZeroU64;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -40,26 +42,26 @@ pub(crate) enum FaultKind {
     /// Nothing happens on the instrument for so long; then it goes on where it stood.
     Stall { for_ms: u64 },
     /// Keeps back the next `count` book updates.
-    SkipDiff { count: u64 },
+    SkipDiff { count: NonZeroU64 },
     /// Keeps back the next `count` messages of each trade stream.
-    DropTrade { count: u64 },
+    DropTrade { count: NonZeroU64 },
     /// Sends the next `count` book updates twice.
     DuplicateDiff {
         #[serde(default = "one")]
-        count: u64,
+        count: NonZeroU64,
     },
     /// Sends the next `count` messages of each trade stream twice.
     DuplicateTrade {
         #[serde(default = "one")]
-        count: u64,
+        count: NonZeroU64,
     },
     /// Swaps the next two messages of each trade and book stream, `count` times.
     Reorder {
         #[serde(default = "one")]
-        count: u64,
+        count: NonZeroU64,
     },
     /// The next `count` data frames are cut in half.
-    CorruptFrame { count: u64 },
+    CorruptFrame { count: NonZeroU64 },
     /// WebSocket handshakes are answered 503 for so long.
     Refuse { for_ms: u64 },
     /// REST is answered `status` for so long.
@@ -84,8 +86,8 @@ const REFUSALS: [u16; 4] = [429, 418, 451, 403];
 /// Above this the burst, not the client, would be what is tested.
 const BURST_FACTOR_MAX: u64 = 1000;
 
-fn one() -> u64 {
-    1
+fn one() -> NonZeroU64 {
+    NonZeroU64::MIN
 }
 
 fn too_many_requests() -> u16 {
@@ -167,6 +169,8 @@ impl Selector {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::{Fault, FaultKind};
     use crate::exchange::Exchange;
 
@@ -174,7 +178,7 @@ mod tests {
     fn requests_are_read_and_what_is_wrong_is_named() {
         let fault =
             Fault::parse(br#"{"fault":"skip_diff","exchange":"okx","instrument_id":"X","count":2}"#).unwrap();
-        assert_eq!(fault.kind, FaultKind::SkipDiff { count: 2 });
+        assert_eq!(fault.kind, FaultKind::SkipDiff { count: NonZeroU64::new(2).unwrap() });
         assert_eq!((fault.at.exchange, fault.at.instrument_id.as_deref()), (Some(Exchange::Okx), Some("X")));
         for (body, named) in [
             (r#"{"fault":"explode"}"#, "explode"),
@@ -182,6 +186,7 @@ mod tests {
             (r#"{"fault":"refuse","for_ms":1,"why":2}"#, "why"),
             (r#"{"fault":"disconnect","exchange":"mtgox"}"#, "mtgox"),
             (r#"{"fault":"disconnect","market_type":"margin"}"#, "margin"),
+            (r#"{"fault":"drop_trade","count":0}"#, "nonzero"),
             (r#"{"fault":"rate_limit","for_ms":1,"status":500}"#, "500"),
             (r#"{"fault":"burst","for_ms":1,"factor":0}"#, "factor"),
             ("[]", "map"),

@@ -1,6 +1,7 @@
 //! Faults in force, and how many were injected and had effect. What there is to inject is `fault.rs`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU64;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -126,10 +127,10 @@ impl Faults {
         }
         let at = &fault.at;
         let mut active = lock(&self.active);
-        let mut trick = |trick, feeds: &[Feed], count: u64| {
+        let mut trick = |trick, feeds: &[Feed], count: NonZeroU64| {
             for &instrument in &instruments {
                 for &feed in feeds {
-                    *active.counted.entry((Stream { instrument, feed }, trick)).or_default() += count;
+                    *active.counted.entry((Stream { instrument, feed }, trick)).or_default() += count.get();
                 }
             }
         };
@@ -158,7 +159,7 @@ impl Faults {
                 format!("swaps the next two of each trade and book stream, {count} times")
             }
             FaultKind::CorruptFrame { count } => {
-                active.corrupt.push((instruments.clone(), count));
+                active.corrupt.push((instruments.clone(), count.get()));
                 format!("the next {count} data frames are cut in half")
             }
             FaultKind::Silence { for_ms } => {
@@ -287,17 +288,24 @@ impl Faults {
 
 impl Active {
     fn take(&mut self, stream: Stream, trick: Trick) -> bool {
-        take_one(self.counted.get_mut(&(stream, trick)))
+        let Some(left) = self.counted.get_mut(&(stream, trick)) else { return false };
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.counted.remove(&(stream, trick));
+        }
+        true
     }
 
     fn take_corrupt(&mut self, instrument: usize) -> bool {
-        let mut fitting =
-            self.corrupt.iter_mut().filter(|(instruments, _)| instruments.contains(&instrument));
-        let taken = take_one(fitting.next().map(|(_, left)| left));
-        if taken {
-            self.corrupt.retain(|(_, left)| *left > 0);
+        let named = |(instruments, _): &(Vec<usize>, u64)| instruments.contains(&instrument);
+        let Some(at) = self.corrupt.iter().position(named) else { return false };
+        if let Some((_, left)) = self.corrupt.get_mut(at) {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.corrupt.remove(at);
+            }
         }
-        taken
+        true
     }
 }
 
@@ -306,14 +314,4 @@ const DAY_MS: u64 = 86_400_000;
 fn after(for_ms: u64) -> Instant {
     // A day at most: more is a typing error, and `Instant` must not overflow.
     Instant::now() + Duration::from_millis(for_ms.min(DAY_MS))
-}
-
-fn take_one(left: Option<&mut u64>) -> bool {
-    match left {
-        Some(left) if *left > 0 => {
-            *left -= 1;
-            true
-        }
-        Some(_) | None => false,
-    }
 }

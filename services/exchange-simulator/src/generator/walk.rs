@@ -277,7 +277,7 @@ mod tests {
             let (mut update, mut trade, mut aggregate) =
                 (walk.last_update_id, walk.last_trade_id, walk.last_aggregate_id);
             let (mut sparse, mut placeholders) = (0, 0);
-            for _ in 0..100_000 {
+            for _ in 0..20_000 {
                 match walk.step(0) {
                     Event::Diff(diff) => {
                         assert_eq!(diff.previous_update_id, update);

@@ -59,6 +59,7 @@ async fn the_ledger_is_what_the_client_received() {
     assert_eq!(counted, u64::try_from(lines.len()).unwrap());
     assert_eq!(simulator.post("/control/resume", &Value::Null).await.0, 200);
     one.next().await.unwrap();
+    drop((one, two));
     simulator.stop().await;
 }
 
@@ -105,6 +106,7 @@ async fn withheld_events_leave_holes_and_are_counted() {
         .map(|row| (row["reason"].as_str().unwrap(), row["count"].as_u64().unwrap()))
         .collect();
     assert_eq!(counts, [("drop_trade", 3), ("skip_diff", 2)]);
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -128,6 +130,7 @@ async fn duplicated_and_corrupted_frames() {
     }
     assert_eq!(broken, 1);
     assert_eq!(simulator.status().await["withheld"][0]["reason"], "corrupt_frame");
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -151,6 +154,7 @@ async fn disconnect_refuse_and_shutdown() {
     simulator.connect("/ws").await;
     let faults = simulator.status().await["faults"].clone();
     assert_eq!(faults, json!({ "disconnect": 1, "refuse": 2, "server_shutdown": 1 }));
+    drop((spot, usdm));
     simulator.stop().await;
 }
 
@@ -181,6 +185,7 @@ async fn a_stall_silences_one_instrument_and_breaks_no_chain() {
     }
     assert!(longest > Duration::from_millis(500), "silent for only {longest:?}");
     assert!(others > 100, "the other instrument fell silent, too: {others}");
+    drop(socket);
     simulator.stop().await;
 }
 

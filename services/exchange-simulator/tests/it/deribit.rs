@@ -249,9 +249,9 @@ async fn a_heartbeat_must_be_answered() {
     let unanswered = Instant::now();
     assert_eq!(asked["method"], "heartbeat");
     let end = loop {
-        match timeout(DEADLINE, client.socket.0.next()).await.unwrap().unwrap().unwrap() {
-            Message::Close(frame) => break frame.unwrap(),
-            _ => continue,
+        let message = timeout(DEADLINE, client.socket.0.next()).await.unwrap().unwrap().unwrap();
+        if let Message::Close(frame) = message {
+            break frame.unwrap();
         }
     };
     assert_eq!((u16::from(end.code), end.reason.as_str()), (4000, "heartbeat close"));

@@ -29,6 +29,7 @@ async fn a_sixth_request_in_a_second_ends_a_spot_connection() {
     for id in 0..10 {
         assert_eq!(socket.next().await.unwrap()["id"], id);
     }
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -39,6 +40,7 @@ async fn more_streams_than_allowed_are_refused() {
     socket.send(json!({ "method": "SUBSCRIBE", "params": ["a@trade", "b@trade", "c@trade"], "id": 1 })).await;
     assert_eq!(socket.next().await.unwrap()["code"], 2);
     assert_eq!(simulator.get("/stream?streams=a@trade/b@trade/c@trade").await.status(), 400);
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -80,6 +82,7 @@ async fn a_connection_has_a_life() {
     };
     let frame = timeout(DEADLINE, closing).await.unwrap();
     assert_eq!(u16::from(frame.code), 1001);
+    drop(socket);
     simulator.stop().await;
 }
 

@@ -80,6 +80,10 @@ async fn requests_get_the_exchanges_answers() {
     socket.until(|frame| frame["event"] == "unsubscribe").await;
     socket.send(json!({ "op": "subscribe", "args": [arg("books", "BTC-USDT")] })).await;
     socket.until(|frame| frame["code"] == "60014").await;
+    let mut long = simulator.connect("/ws/v5/public").await;
+    long.0.send(Message::Text("x".repeat(65 * 1024).into())).await.unwrap();
+    assert_eq!(long.close_code().await, 1009);
+    drop(long);
     let mut business = simulator.connect("/ws/v5/business").await;
     subscribe(&mut business, &[arg("trades-all", "BTC-USDT-SWAP")]).await;
     let row = business.until(|frame| frame["data"].is_array()).await["data"][0].clone();

@@ -87,6 +87,7 @@ async fn hbt_files_continue_and_the_book_gates_the_diffs() {
     assert_eq!(status["replay_malformed_lines"], 1);
     let rows = simulator.json("/fapi/v1/historicalTrades?symbol=ETHUSDT&fromId=5").await;
     assert_eq!(rows[0]["id"], 6, "REST lists no placeholder");
+    drop(socket);
     simulator.stop().await;
     let lines = read(&ledger);
     let of = |data_type: &str, field: &str| -> Vec<Value> {
@@ -132,6 +133,7 @@ async fn cryptofeed_takes_its_rest_bodies_from_beside() {
     assert_eq!(socket.next().await.unwrap()["data"]["u"], 2);
     assert!(started.elapsed() >= Duration::from_millis(70), "1.4 s at 20x: {:?}", started.elapsed());
     simulator.status_until("done", |status| status["replay_done"] == true).await;
+    drop(socket);
     simulator.stop().await;
 }
 

@@ -63,5 +63,6 @@ async fn trades_are_found_by_id() {
     assert_eq!((&rows[0]["price"], &rows[0]["qty"]), (&first["p"], &first["q"]));
     let rows = simulator.json("/fapi/v1/aggTrades?symbol=BTCUSDT&limit=3").await;
     assert_eq!(rows[2]["a"].as_u64().unwrap(), rows[0]["a"].as_u64().unwrap() + 2);
+    drop(socket);
     simulator.stop().await;
 }

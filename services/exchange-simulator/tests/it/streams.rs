@@ -26,6 +26,7 @@ async fn requests_get_the_exchanges_answers() {
     let refusal = socket.next().await.unwrap();
     assert_eq!(refusal["code"], 2);
     assert!(refusal["msg"].as_str().unwrap().contains("unknown variant NOPE"), "{refusal}");
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -70,6 +71,7 @@ async fn spot_ids_are_dense_and_the_book_can_be_joined() {
         last_update = frame["data"]["u"].as_u64().unwrap();
     }
     assert_eq!(bids, levels(&snapshot["bids"]), "the book built from diffs is not the true one");
+    drop(socket);
     simulator.stop().await;
 }
 
@@ -103,6 +105,7 @@ async fn usdm_is_routed_and_chained() {
     assert!(placeholders > 0 && tickers > 0, "{placeholders} placeholders, {tickers} tickers");
     silent.send(json!({ "method": "LIST_SUBSCRIPTIONS", "id": 5 })).await;
     assert_eq!(silent.next().await.unwrap()["id"], 5, "a stream of the other path was not silent");
+    drop((silent, public, market));
     simulator.stop().await;
 }
 
