@@ -1,9 +1,9 @@
 //! Binance spot and USDⓈ-M futures. One session type serves both; what differs is data in [`market`].
 //!
 //! Reading order: [`market`], [`spot`] and [`usdm`] (what differs), [`frame`], [`messages`], [`depth`], [`mark_price`] and
-//! [`force_order`] (what is pushed), [`statistics`] (what is polled), [`order_book`] with [`chain`] and [`ahead`],
-//! [`local_book`] with [`refresh`] (one symbol's book), [`feed`] (all of one symbol), [`connection`] with [`subscriptions`] (one socket),
-//! [`session`] (all of it together).
+//! [`force_order`] (what is pushed), [`polled`] (what is polled), [`order_book`] with [`chain`] and [`ahead`] (one symbol's
+//! depth events in order), [`local_book`] with [`refresh`] (the book they make), [`feed`] (all of one symbol), [`rest`]
+//! (what is asked for it), [`socket`] with [`subscriptions`] (one socket), [`session`] (all of it together).
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use crate::registry::SubscribeRate;
 
 mod ahead;
 mod chain;
-mod connection;
 mod depth;
 mod feed;
 mod force_order;
@@ -22,11 +21,12 @@ mod mark_price;
 mod market;
 mod messages;
 mod order_book;
+mod polled;
 mod refresh;
 mod rest;
 mod session;
+mod socket;
 pub(crate) mod spot;
-mod statistics;
 mod subscriptions;
 pub(crate) mod usdm;
 

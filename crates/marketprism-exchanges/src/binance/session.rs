@@ -3,12 +3,12 @@
 
 use marketprism_core::{Instrument, MarketType, Timestamp};
 
-use super::connection::Connection;
 use super::feed::Feed;
 use super::frame::{self, Incoming};
 use super::mark_price;
 use super::market::Market;
 use super::rest::{self, Wanted};
+use super::socket::Socket;
 use crate::context::{Context, SECOND};
 use crate::decode::Levels;
 use crate::liveness::Verdict;
@@ -40,7 +40,7 @@ pub(super) struct BinanceSession {
     /// Sorted by the name of their streams.
     feeds: Vec<Feed>,
     /// The open sockets, the oldest first: at most [`LINKS_MAX`](crate::LINKS_MAX).
-    connections: Vec<Connection>,
+    sockets: Vec<Socket>,
     requests: Requests<Purpose>,
     intervals: Ask,
     pressure: Pressure,
@@ -57,7 +57,7 @@ impl BinanceSession {
             market,
             config,
             feeds,
-            connections: Vec::new(),
+            sockets: Vec::new(),
             requests: Requests::default(),
             intervals: Ask::default(),
             pressure: Pressure::None,
@@ -65,8 +65,8 @@ impl BinanceSession {
         }
     }
 
-    fn connection(&mut self, link: Link) -> Option<&mut Connection> {
-        self.connections.iter_mut().find(|connection| connection.link == link)
+    fn socket(&mut self, link: Link) -> Option<&mut Socket> {
+        self.sockets.iter_mut().find(|socket| socket.link == link)
     }
 
     /// The feed whose streams have this name.
@@ -85,7 +85,7 @@ impl BinanceSession {
         if let Some(feed) = self.place(name).ok().and_then(|at| self.feeds.get_mut(at)) {
             return feed.event(kind, data, &mut self.levels, now, out);
         }
-        if self.connections.iter().any(|connection| connection.subscriptions.is_left(stream)) {
+        if self.sockets.iter().any(|socket| socket.subscriptions.is_left(stream)) {
             out.note(Note::Ignored { what: "unsubscribed" });
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl BinanceSession {
     /// Tells the feeds how many sockets are open.
     fn set_links(&mut self, now: Timestamp, out: &mut dyn Effects) {
         for feed in &mut self.feeds {
-            feed.set_links(self.connections.len(), now, out);
+            feed.set_links(self.sockets.len(), now, out);
         }
     }
 
@@ -176,15 +176,14 @@ impl BinanceSession {
             match verdict {
                 Verdict::Fine => {}
                 Verdict::Resubscribe => {
-                    for connection in &mut self.connections {
-                        connection.subscriptions.ask(name.clone());
+                    for socket in &mut self.sockets {
+                        socket.subscriptions.ask(name.clone());
                     }
                 }
                 Verdict::Replace => {
-                    let mut others =
-                        self.connections.iter_mut().filter(|connection| !connection.is_given_up());
-                    if let Some(connection) = others.next() {
-                        connection.give_up(Lost::Stale(name), out);
+                    let mut others = self.sockets.iter_mut().filter(|socket| !socket.is_given_up());
+                    if let Some(socket) = others.next() {
+                        socket.give_up(Lost::Stale(name), out);
                     }
                 }
             }
@@ -194,14 +193,14 @@ impl BinanceSession {
 
 impl Session for BinanceSession {
     fn opened(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
-        let mut connection = Connection::new(link, now);
+        let mut socket = Socket::new(link, now);
         for name in self.feeds.iter().flat_map(Feed::stream_names) {
-            connection.subscriptions.ask(name);
+            socket.subscriptions.ask(name);
         }
-        connection.tick(now, out);
-        self.connections.push(connection);
+        socket.tick(now, out);
+        self.sockets.push(socket);
         self.set_links(now, out);
-        if self.connections.len() == 1 {
+        if self.sockets.len() == 1 {
             self.want_intervals(now);
         }
     }
@@ -213,10 +212,10 @@ impl Session for BinanceSession {
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        let Some(connection) = self.connection(link) else {
+        let Some(socket) = self.socket(link) else {
             return Err(Rejected::new("unexpected", "a frame of a socket that is not open"));
         };
-        connection.heard(now);
+        socket.received(now);
         let text = match frame {
             Frame::Text(text) => text,
             Frame::Binary(bytes) => {
@@ -226,9 +225,9 @@ impl Session for BinanceSession {
         };
         match frame::read(text)? {
             Incoming::Event { stream, data } => self.event(&stream, data, now, out),
-            Incoming::Answer(answer) => connection.subscriptions.answered(answer, out),
+            Incoming::Answer(answer) => socket.subscriptions.answered(answer, out),
             Incoming::ServerShutdown => {
-                connection.give_up(Lost::Announced, out);
+                socket.give_up(Lost::Announced, out);
                 Ok(())
             }
         }
@@ -260,22 +259,22 @@ impl Session for BinanceSession {
         }
         self.make_requests(now, out);
         self.check_streams(now, out);
-        for connection in &mut self.connections {
-            connection.tick(now, out);
+        for socket in &mut self.sockets {
+            socket.tick(now, out);
         }
     }
 
     fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
-        self.connections.retain(|connection| connection.link != link);
+        self.sockets.retain(|socket| socket.link != link);
         self.set_links(now, out);
-        if self.connections.is_empty() {
+        if self.sockets.is_empty() {
             self.requests.forget(|purpose| matches!(purpose, Purpose::Feed(_, Wanted::Snapshot)));
         }
     }
 
     fn set_instruments(&mut self, instruments: Vec<Instrument>, now: Timestamp, out: &mut dyn Effects) {
         let mut before = std::mem::take(&mut self.feeds);
-        let links = self.connections.len();
+        let links = self.sockets.len();
         for instrument in instruments {
             let known =
                 before.iter().position(|feed| feed.instrument.instrument_id == instrument.instrument_id);
@@ -289,8 +288,8 @@ impl Session for BinanceSession {
                     let mut feed = Feed::new(instrument, self.market, &self.config);
                     feed.set_pressure(self.pressure);
                     feed.set_links(links, now, out);
-                    for connection in &mut self.connections {
-                        feed.stream_names().for_each(|name| connection.subscriptions.ask(name));
+                    for socket in &mut self.sockets {
+                        feed.stream_names().for_each(|name| socket.subscriptions.ask(name));
                     }
                     feed
                 }
@@ -301,7 +300,7 @@ impl Session for BinanceSession {
         for mut gone in before {
             gone.drain(now, out);
             for name in gone.stream_names() {
-                self.connections.iter_mut().for_each(|connection| connection.subscriptions.leave(&name));
+                self.sockets.iter_mut().for_each(|socket| socket.subscriptions.leave(&name));
             }
         }
         self.want_intervals(now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use marketprism_core::{DataType, Instrument, MarketType};
 
 use super::market::{self, Chain, Market, TradeStream, TradesRest};
-use super::statistics;
+use super::polled;
 use crate::polled::Polled;
 use crate::registry::{
     ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit, SessionOptions,
@@ -48,7 +48,7 @@ static MARKET: Market = Market {
     polled: &[Polled {
         data_type: DataType::OrderBook,
         call: |instrument, options| MARKET.snapshot(&instrument.instrument_id, options.book_depth),
-        read: statistics::book,
+        read: polled::book,
     }],
     chain: Chain::Dense,
     trade_stream_default: TradeStream::Trade,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use marketprism_core::{DataType, Instrument, MarketType};
 
 use super::market::{self, Chain, Market, TradeStream, TradesRest};
-use super::statistics;
+use super::polled;
 use crate::polled::Polled;
 use crate::registry::{
     ConnectLimit, ConnectionPath, InstrumentsRequest, Integration, RestLimit, SessionOptions,
@@ -63,23 +63,23 @@ static MARKET: Market = Market {
     polled: &[
         Polled {
             data_type: DataType::OpenInterest,
-            call: statistics::open_interest_call,
-            read: statistics::open_interest,
+            call: polled::open_interest_call,
+            read: polled::open_interest,
         },
         Polled {
             data_type: DataType::LsrTopPosition,
-            call: statistics::top_position_call,
-            read: statistics::top_position,
+            call: polled::top_position_call,
+            read: polled::top_position,
         },
         Polled {
             data_type: DataType::LsrAllAccount,
-            call: statistics::all_account_call,
-            read: statistics::all_account,
+            call: polled::all_account_call,
+            read: polled::all_account,
         },
         Polled {
             data_type: DataType::OrderBook,
             call: |instrument, options| MARKET.snapshot(&instrument.instrument_id, options.book_depth),
-            read: statistics::book,
+            read: polled::book,
         },
     ],
     chain: Chain::Linked,

@@ -1,4 +1,4 @@
-//! One socket: what is subscribed on it, and whether it is alive.
+//! One open socket: what is subscribed on it, and whether it is alive.
 
 use marketprism_core::Timestamp;
 
@@ -6,9 +6,9 @@ use super::subscriptions::Subscriptions;
 use crate::phase;
 use crate::session::{Effects, Link, Lost};
 
-/// One socket.
+/// An open socket.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Socket {
     pub(super) link: Link,
     pub(super) subscriptions: Subscriptions,
     last_frame: Timestamp,
@@ -18,14 +18,14 @@ pub(super) struct Connection {
     is_given_up: bool,
 }
 
-impl Connection {
+impl Socket {
     pub(super) fn new(link: Link, now: Timestamp) -> Self {
         let subscriptions = Subscriptions::new(link);
         Self { link, subscriptions, last_frame: now, is_probed: false, is_given_up: false }
     }
 
     /// A frame came.
-    pub(super) fn heard(&mut self, now: Timestamp) {
+    pub(super) fn received(&mut self, now: Timestamp) {
         self.last_frame = now;
         self.is_probed = false;
     }
