@@ -9,7 +9,7 @@ use marketprism_exchanges::Rejected;
 use marketprism_exchanges::registry::Integration;
 
 /// Where a frame names its instrument; what follows is data.
-const NAME_BYTES_MAX: usize = 160;
+const NAME_BYTES_MAX: usize = 512;
 /// Names remembered as none of ours; more only cost the looking up.
 const UNKNOWN_MAX: usize = 10_000;
 /// Without a list a pair's name is split before one of these, the longest first.
@@ -84,13 +84,15 @@ impl Catalogue {
         if !self.listed.is_empty() {
             return self.listed.get(word).or_else(|| self.listed.get(&name)).cloned();
         }
-        let quote = QUOTES.iter().find(|quote| name.ends_with(*quote))?;
-        let base = name.strip_suffix(quote)?;
-        let base = base.strip_suffix('-').unwrap_or(base);
-        let is_base = !base.is_empty() && base.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        is_base
-            .then(|| Instrument::pair(self.integration.exchange, self.market_type, base, quote, &name).ok())
-            .flatten()
+        let (base, quote) = match word.split_once('-') {
+            // Channels have dashes, too, and are lower case.
+            Some(pair) if word == name => pair,
+            Some(_) => return None,
+            None => QUOTES.iter().find_map(|quote| Some((name.strip_suffix(quote)?, *quote)))?,
+        };
+        let is_name = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let pair = || Instrument::pair(self.integration.exchange, self.market_type, base, quote, &name).ok();
+        (is_name(base) && is_name(quote)).then(pair).flatten()
     }
 }
 
@@ -101,4 +103,48 @@ fn words(start: &[u8]) -> impl Iterator<Item = &str> {
         .split(move |byte| !is_part(byte))
         .filter_map(|word| str::from_utf8(word).ok())
         .filter(|word| word.len() > 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use marketprism_exchanges::registry;
+
+    use super::*;
+
+    fn catalogue(integration: &str) -> Catalogue {
+        Catalogue::new(registry::find(integration).unwrap(), MarketType::Spot)
+    }
+
+    fn symbols(catalogue: &Catalogue) -> Vec<String> {
+        catalogue.heard().into_iter().map(|instrument| instrument.symbol).collect()
+    }
+
+    #[test]
+    fn pairs_are_heard_once_where_there_is_no_list() {
+        let mut binance = catalogue("binance_spot");
+        let frame = r#"{"stream":"ethusdt@trade","data":{"e":"trade","s":"ETHUSDT"}}"#;
+        assert!(binance.hear(frame, |_| true));
+        assert!(!binance.hear(frame, |_| true));
+        assert!(!binance.hear(r#"{"result":null,"id":1}"#, |_| true));
+        assert_eq!(symbols(&binance), ["ETH-USDT"]);
+
+        let mut okx = catalogue("okx_spot");
+        let frame = |id: &str| format!(r#"{{"arg":{{"channel":"books-l2-tbt","instId":"{id}"}},"data":[]}}"#);
+        assert!(okx.hear(&frame("BTC-DAI"), |_| true));
+        assert!(!okx.hear(r#"{"arg":{"channel":"index-tickers"}}"#, |_| true));
+        assert!(!okx.hear(&frame("BTC-USDT-SWAP"), |_| true), "a contract's size is in a list only");
+        assert_eq!(symbols(&okx), ["BTC-DAI"]);
+    }
+
+    #[test]
+    fn a_list_says_what_names_mean() {
+        let mut okx = catalogue("okx_spot");
+        assert!(okx.is_list("/api/v5/public/instruments?instType=SPOT"));
+        assert!(!okx.is_list("/api/v5/market/books?instId=BTC-USDT"));
+        let list = r#"{"code":"0","data":[{"instType":"SPOT","instId":"BTC-USDT","baseCcy":"BTC","quoteCcy":"USDT","state":"live"}]}"#;
+        okx.learn(list.as_bytes()).unwrap();
+        assert!(okx.hear("BTC-USDT", |_| true));
+        assert!(!okx.hear("ETH-USDT", |_| true), "not listed");
+        assert!(!catalogue("okx_spot").hear("BTC-USDT", |instrument| instrument.symbol == "ETH-USDT"));
+    }
 }

@@ -39,7 +39,8 @@ pub(super) fn event(text: &str, instrument_id: &str, levels: &mut Levels) -> Res
     let last = fields.last.ok_or_else(|| missing("change_id"))?;
     let event = fields.event.ok_or_else(|| missing("timestamp"))?;
     check_instrument(fields.instrument_id.ok_or_else(|| missing("instrument_name"))?, instrument_id)?;
-    let previous = match (fields.is_snapshot, fields.previous) {
+    let is_snapshot = fields.kind.map_or(fields.previous.is_none(), |kind| kind == Kind::Snapshot);
+    let previous = match (is_snapshot, fields.previous) {
         (true, _) => None,
         (false, Some(previous)) if previous < last => Some(previous),
         (false, Some(previous)) => {
@@ -56,7 +57,7 @@ struct Fields<'a> {
     last: Option<u64>,
     previous: Option<u64>,
     event: Option<Timestamp>,
-    is_snapshot: bool,
+    kind: Option<Kind>,
     instrument_id: Option<&'a str>,
 }
 
@@ -79,7 +80,7 @@ impl<'de> Visitor<'de> for &mut EventSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         self.0.bids.clear();
         self.0.asks.clear();
-        let mut fields = Fields { is_snapshot: true, ..Fields::default() };
+        let mut fields = Fields::default();
         while let Some(name) = map.next_key::<&str>()? {
             match name {
                 "change_id" => fields.last = Some(map.next_value()?),
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for &mut EventSeed<'_> {
                     fields.previous = map.next_value()?;
                 }
                 "timestamp" => fields.event = Some(map.next_value_seed(Millis)?),
-                "type" => fields.is_snapshot = map.next_value::<Kind>()? == Kind::Snapshot,
+                "type" => fields.kind = Some(map.next_value()?),
                 "bids" => map.next_value_seed(LevelsSeed(&mut self.0.bids))?,
                 "asks" => map.next_value_seed(LevelsSeed(&mut self.0.asks))?,
                 "instrument_name" => fields.instrument_id = Some(map.next_value()?),
@@ -100,7 +101,7 @@ impl<'de> Visitor<'de> for &mut EventSeed<'_> {
     }
 }
 
-#[derive(Deserialize, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Snapshot,
