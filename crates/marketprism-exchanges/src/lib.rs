@@ -10,6 +10,7 @@ mod context;
 mod decode;
 mod deribit;
 mod expiry;
+mod latest;
 mod liveness;
 mod okx;
 mod phase;

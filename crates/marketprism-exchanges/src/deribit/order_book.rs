@@ -3,7 +3,8 @@
 //! 1. Subscribe to `book.{instrument}.100ms`. The first event is a snapshot of every level: the book is that.
 //! 2. Each change names the one before: `prev_change_id` must be the socket's last `change_id`. Amounts are absolute; zero
 //!    removes. The ids count over many instruments: they jump.
-//! 3. A change that ends at or before the last one is old and ignored; any other is a break. So is one before its snapshot.
+//! 3. A change that ends at or before the last one is old and ignored; any other is a break. What comes before the
+//!    snapshot is of no use.
 //! 4. After a break the channel, and no other, is unsubscribed and subscribed again on that socket: subscribing alone
 //!    brings no snapshot.
 //! 5. A crossed book is wrong: it is never published, and step 4 is done on every socket.
@@ -130,7 +131,7 @@ impl BookSync {
             return self.snapshot(link, depth, is_restart, levels, context);
         };
         match chain.last {
-            // 3. It was subscribed again and this is what was under way, or it will be.
+            // 3.
             None => return context.out.note(Note::Ignored { what: "change_before_snapshot" }),
             // 2.
             Some(last) if previous == last => chain.last = Some(depth.last),

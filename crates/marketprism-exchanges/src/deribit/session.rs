@@ -52,12 +52,15 @@ pub(super) struct DeribitSession {
 }
 
 impl DeribitSession {
-    pub(super) fn new(config: SessionConfig) -> Self {
+    pub(super) fn new(mut config: SessionConfig) -> Self {
         let feed = |instrument: &Instrument| {
             (instrument.instrument_id.clone(), Feed::new(instrument.clone(), &config))
         };
+        let feeds = config.instruments.iter().map(feed).collect();
+        // An instrument that goes and comes again has brought more than its seed since.
+        config.seeds.clear();
         Self {
-            feeds: config.instruments.iter().map(feed).collect(),
+            feeds,
             config,
             sockets: BTreeMap::new(),
             requests: Requests::default(),

@@ -9,6 +9,7 @@ use marketprism_core::{ContractUnit, DataType, Message, Source, Timestamp};
 
 use super::messages::{Ticker, base};
 use crate::context::{Context, SECOND};
+use crate::latest::Latest;
 use crate::liveness::Liveness;
 use crate::session::{Note, Rejected};
 
@@ -37,7 +38,7 @@ pub(super) struct Sampled {
     pub(super) quantity: Quantity,
     pub(super) liveness: Liveness,
     /// The latest ticker seen.
-    seen: Option<Timestamp>,
+    seen: Latest,
     /// The ticker published last.
     published: Option<Ticker>,
     /// A change in the second of the one published, and when it was received.
@@ -46,7 +47,13 @@ pub(super) struct Sampled {
 
 impl Sampled {
     pub(super) fn new(quantity: Quantity) -> Self {
-        Self { quantity, liveness: Liveness::default(), seen: None, published: None, pending: None }
+        Self {
+            quantity,
+            liveness: Liveness::default(),
+            seen: Latest::default(),
+            published: None,
+            pending: None,
+        }
     }
 
     /// A ticker arrived.
@@ -55,7 +62,7 @@ impl Sampled {
     /// When a field of it cannot be right.
     pub(super) fn event(&mut self, ticker: &Ticker, context: &mut Context<'_>) -> Result<(), Rejected> {
         self.liveness.received(context.now, Some(ticker.event));
-        if self.seen.is_some_and(|seen| ticker.event <= seen) {
+        if !self.seen.is_news(ticker.event) {
             context.out.note(Note::Duplicate { data_type: self.quantity.data_type() });
             return Ok(());
         }
@@ -66,9 +73,9 @@ impl Sampled {
                 return Ok(());
             }
         }
-        self.seen = Some(ticker.event);
+        self.seen.set(ticker.event);
         if let Some((pending, _)) = self.pending
-            && second(pending.event) < second(ticker.event)
+            && second(pending.event) != second(ticker.event)
         {
             self.publish_pending(context);
         }

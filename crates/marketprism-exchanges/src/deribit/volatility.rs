@@ -10,6 +10,7 @@ use super::messages::{Bar, Bars, VolatilityEvent};
 use super::rpc;
 use crate::context::{Context, Missing, SECOND};
 use crate::decode;
+use crate::latest::Latest;
 use crate::liveness::Liveness;
 use crate::requests::Ask;
 use crate::session::{FetchFailed, Note, Rejected};
@@ -28,14 +29,14 @@ const BARS_MAX: i64 = 24 * 60;
 pub(super) struct Volatility {
     pub(super) liveness: Liveness,
     /// The latest value of the socket.
-    seen: Option<Timestamp>,
+    seen: Latest,
     pub(super) bars: BarPoll,
 }
 
 impl Volatility {
     /// Continues after what was published before this process started.
     pub(super) fn new(seed: Option<Timestamp>) -> Self {
-        Self { liveness: Liveness::default(), seen: seed, bars: BarPoll::new(seed) }
+        Self { liveness: Liveness::default(), seen: Latest::new(seed), bars: BarPoll::new(seed) }
     }
 
     /// A value arrived on the socket.
@@ -45,13 +46,13 @@ impl Volatility {
     pub(super) fn event(&mut self, data: &str, context: &mut Context<'_>) -> Result<(), Rejected> {
         let VolatilityEvent { volatility, event } = decode::from_str(data)?;
         self.liveness.received(context.now, Some(event));
-        if self.seen.is_some_and(|seen| event <= seen) {
+        if !self.seen.is_news(event) {
             context.out.note(Note::Duplicate { data_type: DataType::VolatilityIndex });
             return Ok(());
         }
         let origin = context.origin(Source::Ws);
         context.emit(VolatilityIndex::new(origin, event, volatility, None, None, None, None).into())?;
-        self.seen = Some(event);
+        self.seen.set(event);
         Ok(())
     }
 }

@@ -118,6 +118,17 @@ fn two_sockets_tickers_are_one_line() {
 }
 
 #[test]
+fn an_exchange_whose_clock_is_set_back_is_followed() {
+    let mut driver = open(&[DataType::OpenInterest, DataType::VolatilityIndex]);
+    for (millis, value) in [(60_000, "10"), (60_500, "20"), (0, "30"), (1_000, "40")] {
+        feed(&mut driver, &ticker(BTC, millis, value, "0.0", "50000.0"));
+        feed(&mut driver, &volatility(millis, value));
+    }
+    assert_eq!(interest(&driver).len(), 4);
+    assert_eq!(indices(&driver).len(), 4);
+}
+
+#[test]
 fn absent_values_are_no_zeros_and_bad_ones_are_named() {
     let mut driver = open(TICKER);
     feed(&mut driver, &ticker(BTC, 0, "null", "null", "null"));

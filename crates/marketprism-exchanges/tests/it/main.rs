@@ -16,6 +16,7 @@ mod depth_levels;
 mod deribit;
 mod deribit_book;
 mod deribit_captures;
+mod deribit_damage;
 mod deribit_data;
 mod deribit_subscriptions;
 mod deribit_trades;
