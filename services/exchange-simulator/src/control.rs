@@ -161,11 +161,11 @@ async fn set_listed(hub: &Hub, body: &[u8], listed: bool) -> Answer {
         Err(error) => return refused(StatusCode::BAD_REQUEST, &format!("listing: {error}")),
     };
     let changed = hub.catalogue.set_listed(exchange, &instrument_id, listed);
-    let Some(market) = hub.market().filter(|_| !changed.is_empty()) else {
+    let Some(generator) = hub.generator().filter(|_| !changed.is_empty()) else {
         let error = format!("instrument_id: {} has no {instrument_id:?} to list", exchange.as_str());
         return refused(StatusCode::BAD_REQUEST, &error);
     };
-    market.relist(&hub.catalogue);
+    generator.relist(&hub.catalogue);
     for index in changed {
         exchange.listing_changed(hub, index).await;
     }

@@ -18,7 +18,7 @@ use crate::event::Snapshot;
 use crate::exchange::Exchange;
 use crate::fault::Selector;
 use crate::faults::{Faults, Verdict, Withheld};
-use crate::generator::Market;
+use crate::generator::Generator;
 use crate::history::History;
 use crate::ledger::Ledger;
 use crate::lock::lock;
@@ -30,7 +30,7 @@ use crate::streams::{Stream, Subscriber, Subscriptions};
 /// Where events and snapshots come from.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Synthetic { market: Box<Market>, seed: u64 },
+    Synthetic { generator: Box<Generator>, seed: u64 },
     Replay(Arc<Gate>),
 }
 
@@ -87,10 +87,10 @@ impl Hub {
         now_us().saturating_add(self.faults.skew_ms(exchange).saturating_mul(1000))
     }
 
-    /// The generator's market; a replay has none.
-    pub(crate) fn market(&self) -> Option<&Market> {
+    /// What makes events; a replay has none.
+    pub(crate) fn generator(&self) -> Option<&Generator> {
         match &self.source {
-            Source::Synthetic { market, .. } => Some(market),
+            Source::Synthetic { generator, .. } => Some(generator),
             Source::Replay(_) => None,
         }
     }
@@ -153,9 +153,9 @@ impl Hub {
         levels_max: usize,
         encode: impl FnOnce(&Snapshot) -> Frame,
     ) {
-        let Some(market) = self.market() else { return };
+        let Some(generator) = self.generator() else { return };
         // While the book stands still; so the snapshot is in the queue before any update that is not in it.
-        market.with_snapshot(stream.instrument, levels_max, |book| {
+        generator.with_snapshot(stream.instrument, levels_max, |book| {
             let Frame { text, entries, .. } = encode(book);
             if !connection.try_send(Outgoing::Event { text, ticket: self.ledger.ticket(entries) }) {
                 connection.cut();

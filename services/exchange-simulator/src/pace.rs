@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use marketprism_service::HumanDuration;
 
 use crate::config::CadenceConfig;
-use crate::generator::{Market, Telling};
+use crate::generator::{Generator, Telling};
 use crate::hub::Hub;
 
 /// How finely the rate is kept.
@@ -49,7 +49,7 @@ impl Debt {
 }
 
 /// Runs the market for ever; pausing stops it, and time paused is not made up for.
-pub(crate) async fn run(hub: &Hub, market: &Market, rate: u64, cadence: &CadenceConfig) {
+pub(crate) async fn run(hub: &Hub, generator: &Generator, rate: u64, cadence: &CadenceConfig) {
     let mut paused = hub.paused.subscribe();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -68,11 +68,11 @@ pub(crate) async fn run(hub: &Hub, market: &Market, rate: u64, cadence: &Cadence
             debt = Debt::new(wanted, Instant::now());
         }
         for telling in schedule.due(Instant::now()) {
-            tell(hub, market, telling).await;
+            tell(hub, generator, telling).await;
         }
         let mut steps = 0_u32;
         while debt.is_due(Instant::now()) && !*paused.borrow() {
-            debt.published += step(hub, market).await;
+            debt.published += step(hub, generator).await;
             steps += 1;
             if steps.is_multiple_of(STEPS_PER_TURN) {
                 yield_now().await;
@@ -82,8 +82,8 @@ pub(crate) async fn run(hub: &Hub, market: &Market, rate: u64, cadence: &Cadence
 }
 
 /// One event of one instrument; how many messages of the rate it was.
-async fn step(hub: &Hub, market: &Market) -> u64 {
-    let index = market.pick();
+async fn step(hub: &Hub, generator: &Generator) -> u64 {
+    let index = generator.pick();
     let Some(instrument) = hub.catalogue.get(index) else { return 1 };
     if hub.faults.stalled_until(index).is_some() {
         // The instrument stands still: its turn passes, at the cost of the turn, so that a market whose only
@@ -91,7 +91,7 @@ async fn step(hub: &Hub, market: &Market) -> u64 {
         return 1;
     }
     let exchange = instrument.market.exchange();
-    match market.step(index, hub.now_ms(exchange)) {
+    match generator.step(index, hub.now_ms(exchange)) {
         Some(event) => exchange.publish(hub, index, instrument, event).await,
         None => 1,
     }
@@ -125,13 +125,13 @@ impl Schedule {
 }
 
 /// Tells `telling` of every instrument that has it.
-async fn tell(hub: &Hub, market: &Market, telling: Telling) {
+async fn tell(hub: &Hub, generator: &Generator, telling: Telling) {
     for (index, instrument) in hub.catalogue.listed() {
         if hub.faults.stalled_until(index).is_some() {
             continue;
         }
         let exchange = instrument.market.exchange();
-        if let Some(event) = market.tell(index, telling, hub.now_ms(exchange)) {
+        if let Some(event) = generator.tell(index, telling, hub.now_ms(exchange)) {
             exchange.publish(hub, index, instrument, event).await;
         }
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalogue::Catalogue;
 use crate::config::{CadenceConfig, SimulatorConfig};
 use crate::exchange;
-use crate::generator::Market;
+use crate::generator::Generator;
 use crate::hub::{Hub, Source};
 use crate::instrument::Instrument;
 use crate::ledger::Ledger;
@@ -84,7 +84,7 @@ impl Simulator {
         let source = match &replay {
             Some(replay) => Source::Replay(replay.gate()),
             None => Source::Synthetic {
-                market: Box::new(Market::new(&catalogue, config.seed)),
+                generator: Box::new(Generator::new(&catalogue, config.seed)),
                 seed: config.seed,
             },
         };
@@ -130,7 +130,9 @@ impl Simulator {
         let events = async {
             let making = async {
                 match (&hub.source, replay) {
-                    (Source::Synthetic { market, .. }, _) => pace::run(&hub, market, rate, &cadence).await,
+                    (Source::Synthetic { generator, .. }, _) => {
+                        pace::run(&hub, generator, rate, &cadence).await;
+                    }
                     (Source::Replay(gate), Some(replay)) => replay::run(&hub, gate, replay).await?,
                     (Source::Replay(_), None) => {}
                 }

@@ -70,12 +70,13 @@ async fn publish_mark(hub: &Hub, index: usize, instrument: &Instrument, mark: &M
     if listed().last().is_none_or(|(last, _)| last != index) {
         return;
     }
-    let (Some(market), Some(first)) = (hub.market(), hub.catalogue.first(Market::BinanceUsdm)) else {
+    let (Some(generator), Some(first)) = (hub.generator(), hub.catalogue.first(Market::BinanceUsdm)) else {
         return;
     };
     let stream = Stream { instrument: first, feed: Feed::MarkPrices };
     let all = || {
-        let told = listed().filter_map(|(index, one)| Some((index, one, market.mark(index, mark.time_ms)?)));
+        let told =
+            listed().filter_map(|(index, one)| Some((index, one, generator.mark(index, mark.time_ms)?)));
         mark_frames::all_mark_prices(told)
     };
     hub.publish(stream, all).await;

@@ -119,7 +119,7 @@ async fn depth(hub: &Hub, product: Product, parameters: &Parameters) -> Result<S
     let index = instrument(hub, product, parameters)?;
     let limit = depth_limit(product, parameters)?;
     match &hub.source {
-        Source::Synthetic { market, .. } => market
+        Source::Synthetic { generator, .. } => generator
             .snapshot(index, limit)
             .map(|snapshot| frames::snapshot(product, &snapshot))
             .ok_or_else(invalid_symbol),

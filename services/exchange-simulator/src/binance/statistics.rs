@@ -46,7 +46,7 @@ pub(crate) fn premium_index(hub: &Hub, parameters: &Parameters) -> Result<String
 }
 
 fn premium_row(hub: &Hub, index: usize) -> Option<Value> {
-    let mark = hub.market()?.mark(index, hub.now_ms(Exchange::Binance))?;
+    let mark = hub.generator()?.mark(index, hub.now_ms(Exchange::Binance))?;
     let has_funding = mark.funding_rate.is_some();
     Some(json!({
         "symbol": hub.catalogue.get(index)?.instrument_id, "markPrice": mark.mark_price,
@@ -76,7 +76,8 @@ pub(crate) fn funding_info(hub: &Hub) -> String {
 /// `openInterest`, in base units.
 pub(crate) fn open_interest(hub: &Hub, parameters: &Parameters) -> Result<String, Refusal> {
     let index = instrument(hub, Product::Usdm, parameters)?;
-    let told = hub.market().and_then(|market| market.open_interest(index, hub.now_ms(Exchange::Binance)));
+    let told =
+        hub.generator().and_then(|generator| generator.open_interest(index, hub.now_ms(Exchange::Binance)));
     let told = told.ok_or_else(invalid_symbol)?;
     let record = OpenInterestRecord {
         open_interest: None,
@@ -111,11 +112,11 @@ fn row(
     index: usize,
     (period, start_ms): (&'static str, i64),
 ) -> Option<Value> {
-    let market = hub.market()?;
+    let generator = hub.generator()?;
     let symbol = &hub.catalogue.get(index)?.instrument_id;
     let (of, data_type) = match statistic {
         Statistic::OpenInterest => {
-            let told = market.past_open_interest(index, start_ms)?;
+            let told = generator.past_open_interest(index, start_ms)?;
             let value = Units::parse(&told.quantity)?.times(Units::parse(&told.mark_price)?)?;
             return Some(json!({
                 "symbol": symbol, "sumOpenInterest": told.quantity, "sumOpenInterestValue": value.plain(),
@@ -127,7 +128,7 @@ fn row(
         Statistic::TopAccountRatio => (RatioOf::TopAccount, None),
         Statistic::AllAccountRatio => (RatioOf::AllAccount, Some(DataType::LsrAllAccount)),
     };
-    let ratio = market.ratio(index, of, start_ms)?;
+    let ratio = generator.ratio(index, of, start_ms)?;
     if let Some(data_type) = data_type {
         let record = RatioRecord {
             data_type,

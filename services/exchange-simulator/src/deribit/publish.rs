@@ -104,7 +104,7 @@ pub(crate) fn rows<'a>(
     trades: &[Trade],
 ) -> Vec<TradeRow<'a>> {
     let Some(last) = trades.last() else { return Vec::new() };
-    let mark = hub.market().and_then(|market| market.mark(index, last.time_ms));
+    let mark = hub.generator().and_then(|generator| generator.mark(index, last.time_ms));
     let mark_price = mark.as_ref().map_or(&last.price, |mark| &mark.mark_price);
     let index_price = mark.as_ref().and_then(|mark| index_price(hub, instrument, mark));
     let prices = (index_price.as_ref().unwrap_or(&last.price).as_str(), mark_price.as_str());

@@ -22,15 +22,15 @@ pub(crate) struct Quote {
 impl Quote {
     /// The facts of the instrument at `index`, with so many levels of its book.
     pub(crate) fn of(hub: &Hub, index: usize, instrument: &Instrument, levels_max: usize) -> Option<Self> {
-        let market = hub.market()?;
+        let generator = hub.generator()?;
         let time_ms = hub.now_ms(Exchange::Deribit);
-        let mark = market.mark(index, time_ms)?;
+        let mark = generator.mark(index, time_ms)?;
         Some(Self {
             index_price: index_price(hub, instrument, &mark)?,
             mark,
-            open_interest: market.open_interest(index, time_ms)?,
+            open_interest: generator.open_interest(index, time_ms)?,
             last_price: hub.history.trades(index, None, 1).pop().map(|trade| trade.price),
-            book: market.snapshot(index, levels_max)?,
+            book: generator.snapshot(index, levels_max)?,
             time_ms,
         })
     }
@@ -42,5 +42,5 @@ pub(crate) fn index_price(hub: &Hub, instrument: &Instrument, mark: &Mark) -> Op
         return Some(mark.index_price.clone());
     }
     let perpetual = hub.catalogue.find(Market::Deribit, &format!("{}-PERPETUAL", instrument.base))?;
-    Some(hub.market()?.mark(perpetual, mark.time_ms)?.index_price)
+    Some(hub.generator()?.mark(perpetual, mark.time_ms)?.index_price)
 }

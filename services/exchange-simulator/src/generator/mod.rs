@@ -20,7 +20,7 @@ use walk::Walk;
 /// All instruments' walks. Each has dice of its own, so what one instrument does next does not depend on
 /// how often the others were asked.
 #[derive(Debug)]
-pub(crate) struct Market {
+pub(crate) struct Generator {
     seed: u64,
     walks: Vec<Mutex<Walk>>,
     /// Running totals of the weights of what is listed, one per walk.
@@ -28,7 +28,7 @@ pub(crate) struct Market {
     order: Mutex<Dice>,
 }
 
-impl Market {
+impl Generator {
     /// A market of all that `catalogue` has, in its order. The dice of an instrument come from its own name, so that
     /// a longer list does not change the instruments of a shorter one.
     pub(crate) fn new(catalogue: &Catalogue, seed: u64) -> Self {
@@ -37,9 +37,9 @@ impl Market {
             .iter()
             .map(|instrument| Mutex::new(Walk::new(Arc::clone(instrument), seed, stream_of(instrument))))
             .collect();
-        let market = Self { seed, walks, totals: Mutex::default(), order: Mutex::new(Dice::new(seed, 0)) };
-        market.relist(catalogue);
-        market
+        let generator = Self { seed, walks, totals: Mutex::default(), order: Mutex::new(Dice::new(seed, 0)) };
+        generator.relist(catalogue);
+        generator
     }
 
     /// From now on only what is listed is picked.

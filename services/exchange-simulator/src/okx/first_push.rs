@@ -35,17 +35,17 @@ pub(crate) fn send(hub: &Hub, connection: &Connection, channel: Channel, name: &
 }
 
 fn funding(hub: &Hub, index: usize) -> Option<Frame> {
-    let mark = hub.market()?.mark(index, hub.now_ms(Exchange::Okx))?;
+    let mark = hub.generator()?.mark(index, hub.now_ms(Exchange::Okx))?;
     frames::funding(hub.catalogue.get(index)?, index, &mark)
 }
 
 fn mark_price(hub: &Hub, index: usize) -> Option<Frame> {
-    let mark = hub.market()?.mark(index, hub.now_ms(Exchange::Okx))?;
+    let mark = hub.generator()?.mark(index, hub.now_ms(Exchange::Okx))?;
     Some(frames::mark_price(hub.catalogue.get(index)?, &mark))
 }
 
 fn open_interest(hub: &Hub, index: usize) -> Option<Frame> {
-    let told = hub.market()?.open_interest(index, hub.now_ms(Exchange::Okx))?;
+    let told = hub.generator()?.open_interest(index, hub.now_ms(Exchange::Okx))?;
     Some(frames::open_interest(hub.catalogue.get(index)?, index, &told))
 }
 

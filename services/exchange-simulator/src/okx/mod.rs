@@ -65,10 +65,10 @@ pub(crate) fn announce_shutdown(connection: &Connection) -> bool {
 
 /// The next update of each book has a smaller `seqId` than the one before it.
 pub(crate) fn maintenance(hub: &Hub, selector: &Selector) -> usize {
-    let Some(market) = hub.market() else { return 0 };
+    let Some(generator) = hub.generator() else { return 0 };
     let meant =
         hub.catalogue.selected(selector).into_iter().filter(|&index| {
             hub.catalogue.get(index).is_some_and(|one| one.market.exchange() == Exchange::Okx)
         });
-    meant.map(|index| market.reset_ids(index)).count()
+    meant.map(|index| generator.reset_ids(index)).count()
 }

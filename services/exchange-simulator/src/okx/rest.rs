@@ -16,7 +16,7 @@ use super::channel::find;
 use super::frames::{self, BOOK_LEVELS};
 use super::instrument_type::{InstrumentType, announced_row, row};
 use crate::exchange::Exchange;
-use crate::generator::{Market, RatioOf};
+use crate::generator::{Generator, RatioOf};
 use crate::hub::Hub;
 use crate::instrument::Instrument;
 use crate::lock::lock;
@@ -143,7 +143,7 @@ fn books(hub: &Hub, parameters: &Parameters) -> Answer {
     let index = instrument(hub, parameters)?;
     let levels = number(parameters, "sz")?.unwrap_or(1);
     let levels = usize::try_from(levels).unwrap_or(BOOK_LEVELS).clamp(1, BOOK_LEVELS);
-    let book = market(hub)?.snapshot(index, levels).ok_or_else(unknown_instrument)?;
+    let book = generator(hub)?.snapshot(index, levels).ok_or_else(unknown_instrument)?;
     Ok(frames::rest_book(&book))
 }
 
@@ -177,22 +177,22 @@ fn funding_rate(hub: &Hub, parameters: &Parameters) -> Answer {
     } else {
         vec![instrument(hub, parameters)?]
     };
-    rows_of(hub, indices, "", |market, instrument, index, now_ms| {
-        frames::funding_row(instrument, &market.mark(index, now_ms)?)
+    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+        frames::funding_row(instrument, &generator.mark(index, now_ms)?)
     })
 }
 
 fn open_interest(hub: &Hub, parameters: &Parameters) -> Answer {
     let indices = named_or_all(hub, parameters)?;
-    rows_of(hub, indices, "", |market, instrument, index, now_ms| {
-        Some(frames::open_interest_row(instrument, &market.open_interest(index, now_ms)?))
+    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+        Some(frames::open_interest_row(instrument, &generator.open_interest(index, now_ms)?))
     })
 }
 
 fn mark_price(hub: &Hub, parameters: &Parameters) -> Answer {
     let indices = named_or_all(hub, parameters)?;
-    rows_of(hub, indices, "", |market, instrument, index, now_ms| {
-        Some((frames::mark_row(instrument, &market.mark(index, now_ms)?), Record::Unrecorded))
+    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+        Some((frames::mark_row(instrument, &generator.mark(index, now_ms)?), Record::Unrecorded))
     })
 }
 
@@ -218,12 +218,12 @@ fn ratio(hub: &Hub, parameters: &Parameters, of: RatioOf, data_type: Option<Data
         .ok_or_else(|| bad_parameter(&format!("period: {period} is not simulated")))?;
     let newest = hub.now_ms(Exchange::Okx) / period_ms;
     let limit = i64::try_from(rows_limit(parameters)?).unwrap_or(0);
-    let market = market(hub)?;
+    let generator = generator(hub)?;
     let mut rows = Vec::new();
     // The ledger wants them in order of time, the answer the other way round.
     for number in newest - limit + 1..=newest {
         let start_ms = number * period_ms;
-        let Some(ratio) = market.ratio(index, of, start_ms) else { continue };
+        let Some(ratio) = generator.ratio(index, of, start_ms) else { continue };
         let quotient: CompactString = plain(&ratio.long_short).into();
         rows.push(json!([start_ms.to_string(), quotient]));
         if let Some(data_type) = data_type {
@@ -248,13 +248,13 @@ fn rows_of(
     hub: &Hub,
     indices: Vec<usize>,
     series: &'static str,
-    row: impl Fn(&Market, &Instrument, usize, i64) -> Option<(String, Record)>,
+    row: impl Fn(&Generator, &Instrument, usize, i64) -> Option<(String, Record)>,
 ) -> Answer {
-    let market = market(hub)?;
+    let generator = generator(hub)?;
     let now_ms = hub.now_ms(Exchange::Okx);
     let mut rows = Vec::with_capacity(indices.len());
     for index in indices {
-        let told = hub.catalogue.get(index).and_then(|one| row(market, one, index, now_ms));
+        let told = hub.catalogue.get(index).and_then(|one| row(generator, one, index, now_ms));
         if let Some((row, record)) = told {
             hub.ledger.note_polled(index, series, &record);
             rows.push(row);
@@ -276,8 +276,8 @@ fn named_or_all(hub: &Hub, parameters: &Parameters) -> Result<Vec<usize>, Refusa
     Ok(of_type(hub, wanted).map(|(index, _)| index).collect())
 }
 
-fn market(hub: &Hub) -> Result<&Market, Refusal> {
-    hub.market().ok_or_else(unknown_instrument)
+fn generator(hub: &Hub) -> Result<&Generator, Refusal> {
+    hub.generator().ok_or_else(unknown_instrument)
 }
 
 fn instrument(hub: &Hub, parameters: &Parameters) -> Result<usize, Refusal> {
