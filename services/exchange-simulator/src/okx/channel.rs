@@ -24,6 +24,23 @@ pub(crate) struct Arg {
     pub(crate) inst_type: Option<String>,
 }
 
+impl Arg {
+    /// The argument as acknowledgements and pushes repeat it, and subscriptions are found by.
+    pub(crate) fn name(&self) -> String {
+        let (key, value) = self.of();
+        format!(r#"{{"channel":"{}","{key}":"{value}"}}"#, self.channel)
+    }
+
+    /// What it is of: key and value, the instrument before its type.
+    pub(crate) fn of(&self) -> (&'static str, &str) {
+        match (&self.inst_id, &self.inst_type) {
+            (Some(id), _) => ("instId", id),
+            (None, Some(kind)) => ("instType", kind),
+            (None, None) => ("instId", "null"),
+        }
+    }
+}
+
 /// A channel that exists here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
@@ -43,8 +60,6 @@ pub(crate) enum Channel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolved {
     pub(crate) channel: Channel,
-    /// The argument as acknowledgements and pushes repeat it.
-    pub(crate) name: String,
     /// One stream, or one of each instrument where the channel is of an instrument type.
     pub(crate) streams: Vec<Stream>,
 }
@@ -121,16 +136,12 @@ pub(crate) fn resolve(arg: &Arg, route: Route, catalogue: &Catalogue) -> Option<
                 one.market.exchange() == Exchange::Okx && InstrumentType::of(one) == wanted
             });
         let streams = streams.map(|(instrument, _)| Stream { instrument, feed }).collect();
-        return Some(Resolved { channel, name: arg_of_type(channel, wanted), streams });
+        return Some(Resolved { channel, streams });
     }
     let instrument_id = arg.inst_id.as_deref()?;
     let instrument = find(catalogue, instrument_id)?;
     catalogue.get(instrument).filter(|one| channel.exists_for(one))?;
-    Some(Resolved {
-        channel,
-        name: arg_of_instrument(channel, instrument_id),
-        streams: vec![Stream { instrument, feed }],
-    })
+    Some(Resolved { channel, streams: vec![Stream { instrument, feed }] })
 }
 
 /// The listed instrument of that name: ids of spot and derivatives do not meet.

@@ -72,11 +72,7 @@ pub(crate) fn error(id: Option<&str>, code: &str, message: &str, connection: &st
 
 /// The text of error 60018.
 pub(crate) fn unknown(arg: &Arg) -> String {
-    let (key, value) = match (&arg.inst_id, &arg.inst_type) {
-        (Some(id), _) => ("instId", id.as_str()),
-        (None, Some(kind)) => ("instType", kind.as_str()),
-        (None, None) => ("instId", "null"),
-    };
+    let (key, value) = arg.of();
     format!("Subscribe failed, wrong URL or channel:{},{key}:{value} doesn't exist.", arg.channel)
 }
 

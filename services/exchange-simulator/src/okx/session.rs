@@ -55,30 +55,33 @@ impl OkxSession {
         true
     }
 
-    fn subscribe(&mut self, resolved: Resolved, connection: &Arc<Connection>, hub: &Hub) {
-        let Resolved { channel, name, streams } = resolved;
+    fn subscribe(&mut self, name: &str, resolved: Resolved, connection: &Arc<Connection>, hub: &Hub) {
+        let Resolved { channel, streams } = resolved;
         // Asked for again: acknowledged, and nothing else happens.
-        if self.subscribed.contains_key(&name) {
+        if self.subscribed.contains_key(name) {
             return;
         }
         for &stream in &streams {
             if channel == Channel::Books {
                 let Some(instrument) = hub.catalogue.get(stream.instrument) else { continue };
-                hub.subscribe_with_book(stream, connection, &name, frames::BOOK_LEVELS, |book| {
+                hub.subscribe_with_book(stream, connection, name, frames::BOOK_LEVELS, |book| {
                     frames::book(instrument, stream.instrument, book)
                 });
             } else {
-                hub.subscriptions.add(stream, connection, &name);
+                hub.subscriptions.add(stream, connection, name);
             }
         }
-        first_push::send(hub, connection, channel, &name, &streams);
-        self.subscribed.insert(name, streams);
+        first_push::send(hub, connection, channel, name, &streams);
+        self.subscribed.insert(name.to_owned(), streams);
     }
 
-    fn unsubscribe(&mut self, name: &str, connection: &Connection, hub: &Hub) {
-        for stream in self.subscribed.remove(name).unwrap_or_default() {
+    /// False when it was not subscribed.
+    fn unsubscribe(&mut self, name: &str, connection: &Connection, hub: &Hub) -> bool {
+        let Some(streams) = self.subscribed.remove(name) else { return false };
+        for stream in streams {
             hub.subscriptions.remove(stream, connection.id, name);
         }
+        true
     }
 }
 
@@ -101,16 +104,22 @@ impl Session for OkxSession {
         }
         let mut answers = Vec::with_capacity(args.len());
         for arg in args {
-            let answer = match resolve(&arg, self.route, &hub.catalogue) {
-                Some(resolved) => {
-                    let answer = requests::acknowledged(id, op, &resolved.name, &connection_id);
-                    match op {
-                        Operation::Subscribe => self.subscribe(resolved, connection, hub),
-                        Operation::Unsubscribe => self.unsubscribe(&resolved.name, connection, hub),
-                    }
-                    answer
+            let name = arg.name();
+            // What was delisted meanwhile can still be unsubscribed.
+            let is_known = match (op, resolve(&arg, self.route, &hub.catalogue)) {
+                (Operation::Subscribe, Some(resolved)) => {
+                    self.subscribe(&name, resolved, connection, hub);
+                    true
                 }
-                None => requests::error(id, "60018", &requests::unknown(&arg), &connection_id),
+                (Operation::Subscribe, None) => false,
+                (Operation::Unsubscribe, resolved) => {
+                    self.unsubscribe(&name, connection, hub) || resolved.is_some()
+                }
+            };
+            let answer = if is_known {
+                requests::acknowledged(id, op, &name, &connection_id)
+            } else {
+                requests::error(id, "60018", &requests::unknown(&arg), &connection_id)
             };
             answers.push(Message::Text(answer.into()));
         }

@@ -257,6 +257,8 @@ async fn instruments_come_and_go_while_it_runs() {
     assert!(binance_list().await.contains(&"SOLUSDT".to_owned()));
     let row = okx.until(|frame| frame["data"][0]["instId"] == "SOL-USDT").await["data"][0].clone();
     assert_eq!(row["state"], "live");
+    let trades = arg("trades", "SOL-USDT");
+    subscribe(&mut okx, std::slice::from_ref(&trades)).await;
     let mut sol = simulator.connect("/ws/solusdt@depth").await;
     sol.next().await.unwrap();
     for (exchange, id) in [("okx", "SOL-USDT"), ("binance", "SOLUSDT")] {
@@ -265,6 +267,11 @@ async fn instruments_come_and_go_while_it_runs() {
     assert!(!okx_list().await.contains(&"SOL-USDT".to_owned()));
     let row = okx.until(|frame| frame["data"][0]["state"] == "expired").await["data"][0].clone();
     assert_eq!(row["instId"], "SOL-USDT");
+    for op in ["unsubscribe", "subscribe"] {
+        okx.send(json!({ "op": op, "args": [trades] })).await;
+    }
+    okx.until(|frame| frame["event"] == "unsubscribe").await;
+    okx.until(|frame| frame["code"] == "60018").await;
     assert_eq!(simulator.get("/api/v3/depth?symbol=SOLUSDT").await.status(), 400);
     let (status, answer) =
         simulator.post("/control/list", &json!({ "exchange": "okx", "instrument_id": "NOPE" })).await;
