@@ -9,7 +9,7 @@ use marketprism_core::{DataType, GapReason, Source, Timestamp};
 
 use crate::context::{Context, Missing, SECOND};
 use crate::requests::Ask;
-use crate::session::{FetchFailed, Note};
+use crate::session::{FetchFailed, Note, Rejected};
 use crate::trade_line::{self, Print};
 
 /// A larger hole is not fetched: ten full answers already take a good part of a minute's weight, and behind an
@@ -135,8 +135,33 @@ impl Backfill {
         self.holes.front().map(|hole| hole.missing)
     }
 
-    /// Publishes what an answer brought of what is missing: prints in rising order, from the end of what was asked for.
-    pub(crate) fn answered(&mut self, prints: &[Print<'_>], from_end: End, context: &mut Context<'_>) {
+    /// Takes the answer to a request: prints in rising order, from the end of what was asked for, where there was one and
+    /// it could be read.
+    ///
+    /// # Errors
+    /// What could not be read; it is asked for again.
+    pub(crate) fn settled(
+        &mut self,
+        answer: Result<Result<Vec<Print<'_>>, Rejected>, Option<FetchFailed>>,
+        from_end: End,
+        context: &mut Context<'_>,
+    ) -> Result<(), Rejected> {
+        match answer {
+            Ok(Ok(prints)) => self.answered(&prints, from_end, context),
+            Ok(Err(rejected)) => {
+                self.failed(None, &rejected.to_string(), context);
+                return Err(rejected);
+            }
+            Err(failure) => {
+                let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
+                self.failed(failure.as_ref(), &why, context);
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what an answer brought of what is missing.
+    fn answered(&mut self, prints: &[Print<'_>], from_end: End, context: &mut Context<'_>) {
         let Some(hole) = self.holes.front_mut() else {
             return self.ask.succeeded();
         };
@@ -177,7 +202,7 @@ impl Backfill {
     }
 
     /// No answer, or none that helps: tries again a few times.
-    pub(crate) fn failed(&mut self, failure: Option<&FetchFailed>, why: &str, context: &mut Context<'_>) {
+    fn failed(&mut self, failure: Option<&FetchFailed>, why: &str, context: &mut Context<'_>) {
         let is_refused =
             matches!(failure, Some(FetchFailed::Status { status: 400 | 401 | 403 | 404 | 451, .. }));
         if self.ask.failed(context.now, failure) >= FAILURES_MAX || is_refused {

@@ -57,18 +57,8 @@ pub(super) fn answered(
             Err(failure) => book.state.local.snapshot_failed(failure.as_ref(), now),
         },
         (Wanted::Trades, _, Some(trades)) => {
-            let backfill = &mut trades.state.backfill;
-            match answer.map(|body| messages::historical(trade_stream, body)) {
-                Ok(Ok(prints)) => backfill.answered(&prints, End::Oldest, context),
-                Ok(Err(rejected)) => {
-                    backfill.failed(None, &rejected.to_string(), context);
-                    return Err(rejected);
-                }
-                Err(failure) => {
-                    let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-                    backfill.failed(failure.as_ref(), &why, context);
-                }
-            }
+            let prints = answer.map(|body| messages::historical(trade_stream, body));
+            return trades.state.backfill.settled(prints, End::Oldest, context);
         }
         (Wanted::Snapshot, None, _) | (Wanted::Trades, _, None) => {}
     }

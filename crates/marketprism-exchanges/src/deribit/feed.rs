@@ -5,31 +5,32 @@ use marketprism_core::{DataType, Instrument, Timestamp};
 use super::channel::Channel;
 use super::depth;
 use super::integration::offers;
-use super::messages::{Ticker, TradeEvent};
+use super::messages::{self, Ticker, TradeEvent};
 use super::order_book::BookSync;
 use super::ticker::{Quantity, Sampled};
 use super::volatility::Volatility;
+use crate::backfill::End;
 use crate::context::Context;
 use crate::decode::{self, Levels};
 use crate::liveness::{Liveness, Verdict};
 use crate::registry::SessionConfig;
-use crate::session::{Effects, Link, Pressure, Rejected, StreamState, StreamStatus};
+use crate::session::{Effects, FetchFailed, Link, Pressure, Rejected, StreamState, StreamStatus};
 use crate::trade_line::TradeLine;
 
 /// One instrument and what is taken of it.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) instrument: Instrument,
-    pub(super) trades: Option<Trades>,
+    trades: Option<Trades>,
     pub(super) book: Option<BookFeed>,
     /// Funding and open interest, as far as they are taken.
     sampled: Vec<Sampled>,
-    pub(super) volatility: Option<Volatility>,
+    volatility: Option<Volatility>,
 }
 
 #[derive(Debug)]
-pub(super) struct Trades {
-    pub(super) line: TradeLine,
+struct Trades {
+    line: TradeLine,
     liveness: Liveness,
 }
 
@@ -148,6 +149,39 @@ impl Feed {
             book.sync.tick(context);
         }
         self.sampled.iter_mut().for_each(|sampled| sampled.tick(context));
+    }
+
+    /// The path of what is to be asked of REST now. An instrument has trades that may be missing or bars, never both.
+    pub(super) fn request(&mut self, now: Timestamp, out: &mut dyn Effects) -> Option<String> {
+        if let Some(Trades { line, .. }) = &mut self.trades {
+            let missing = line.backfill.missing().filter(|_| line.backfill.is_due(now))?;
+            line.backfill.opened();
+            return Some(messages::trades_path(&self.instrument.instrument_id, missing));
+        }
+        let bars = self.volatility.as_mut().map(|volatility| &mut volatility.bars)?;
+        bars.is_due(now).then(|| bars.request(&mut Context { instrument: &self.instrument, now, out }))
+    }
+
+    /// The answer to the request, or none.
+    pub(super) fn answered(
+        &mut self,
+        answer: Result<&[u8], Option<FetchFailed>>,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let context = &mut Context { instrument: &self.instrument, now, out };
+        match (&mut self.trades, &mut self.volatility, answer) {
+            (Some(trades), _, answer) => {
+                let prints = answer.map(|body| messages::historical(body, context.instrument));
+                trades.line.backfill.settled(prints, End::Oldest, context)
+            }
+            (None, Some(volatility), Ok(body)) => volatility.bars.answered(body, context),
+            (None, Some(volatility), Err(failure)) => {
+                volatility.bars.failed(failure.as_ref(), now);
+                Ok(())
+            }
+            (None, None, _) => Ok(()),
+        }
     }
 
     /// Streams that have brought nothing for too long.

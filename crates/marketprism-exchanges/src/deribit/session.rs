@@ -9,9 +9,7 @@ use super::channel::{Channel, PLATFORM_STATE};
 use super::feed::Feed;
 use super::frame::{self, Incoming};
 use super::socket::Socket;
-use super::{CALL_CREDITS, CREDITS, messages, rpc};
-use crate::backfill::End;
-use crate::context::Context;
+use super::{CALL_CREDITS, CREDITS, rpc};
 use crate::decode::{self, Levels};
 use crate::liveness::Verdict;
 use crate::registry::SessionConfig;
@@ -21,23 +19,6 @@ use crate::session::{
     StreamStatus,
 };
 
-/// What an answer is for: something of the instrument of this id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Purpose {
-    /// Missing trades.
-    Backfill(String),
-    /// Bars of the volatility index.
-    Bars(String),
-}
-
-impl Purpose {
-    fn instrument_id(&self) -> &str {
-        match self {
-            Self::Backfill(id) | Self::Bars(id) => id,
-        }
-    }
-}
-
 /// A session for any of Deribit's instruments.
 #[derive(Debug)]
 pub(super) struct DeribitSession {
@@ -46,7 +27,8 @@ pub(super) struct DeribitSession {
     feeds: BTreeMap<String, Feed>,
     /// [`crate::LINKS_MAX`] at most; the first is open longest.
     sockets: BTreeMap<Link, Socket>,
-    requests: Requests<Purpose>,
+    /// What each is about: an instrument's id.
+    requests: Requests<String>,
     pressure: Pressure,
     levels: Levels,
 }
@@ -104,64 +86,24 @@ impl DeribitSession {
             if !self.requests.has_place() {
                 return;
             }
-            let mut ask = |purpose, path, out: &mut dyn Effects| {
-                let id = self.requests.open(purpose, now);
+            if let Some(path) = feed.request(now, out) {
+                let id = self.requests.open(instrument_id.clone(), now);
                 out.fetch(Request { id, path, weight: CALL_CREDITS, limit: CREDITS });
-            };
-            if let Some(backfill) = feed.trades.as_mut().map(|trades| &mut trades.line.backfill)
-                && backfill.is_due(now)
-                && let Some(missing) = backfill.missing()
-            {
-                backfill.opened();
-                ask(
-                    Purpose::Backfill(instrument_id.clone()),
-                    messages::trades_path(instrument_id, missing),
-                    out,
-                );
-            } else if let Some(bars) = feed.volatility.as_mut().map(|volatility| &mut volatility.bars)
-                && bars.is_due(now)
-            {
-                let path = bars.request(&mut Context { instrument: &feed.instrument, now, out });
-                ask(Purpose::Bars(instrument_id.clone()), path, out);
             }
         }
     }
 
     fn answered(
         &mut self,
-        purpose: &Purpose,
+        instrument_id: &str,
         answer: Result<&[u8], Option<FetchFailed>>,
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        let Some(feed) = self.feeds.get_mut(purpose.instrument_id()) else { return Ok(()) };
-        let context = &mut Context { instrument: &feed.instrument, now, out };
         let answer = answer.map_err(|failure| failure.map(rpc::failure));
-        match (purpose, &mut feed.trades, &mut feed.volatility) {
-            (Purpose::Backfill(_), Some(trades), _) => {
-                let backfill = &mut trades.line.backfill;
-                match answer.map(|body| messages::historical(body, context.instrument)) {
-                    Ok(Ok(prints)) => backfill.answered(&prints, End::Oldest, context),
-                    Ok(Err(rejected)) => {
-                        backfill.failed(None, &rejected.to_string(), context);
-                        return Err(rejected);
-                    }
-                    Err(failure) => {
-                        let why =
-                            failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-                        backfill.failed(failure.as_ref(), &why, context);
-                    }
-                }
-                Ok(())
-            }
-            (Purpose::Bars(_), _, Some(volatility)) => match answer {
-                Ok(body) => volatility.bars.answered(body, context),
-                Err(failure) => {
-                    volatility.bars.failed(failure.as_ref(), now);
-                    Ok(())
-                }
-            },
-            _ => Ok(()),
+        match self.feeds.get_mut(instrument_id) {
+            Some(feed) => feed.answered(answer, now, out),
+            None => Ok(()),
         }
     }
 
@@ -274,7 +216,7 @@ impl Session for DeribitSession {
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
         match self.requests.close(id) {
-            Some(purpose) => self.answered(&purpose, answer.map_err(Some), now, out),
+            Some(instrument_id) => self.answered(&instrument_id, answer.map_err(Some), now, out),
             None => {
                 out.note(Note::Ignored { what: "late_answer" });
                 Ok(())
@@ -286,9 +228,9 @@ impl Session for DeribitSession {
         for feed in self.feeds.values_mut() {
             feed.tick(now, out);
         }
-        for purpose in self.requests.expired(now) {
+        for instrument_id in self.requests.expired(now) {
             // An answer that never came cannot be wrong.
-            let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
+            let _nothing_to_reject = self.answered(&instrument_id, Err(None), now, out);
         }
         self.make_requests(now, out);
         self.check_streams(now, out);
@@ -320,7 +262,7 @@ impl Session for DeribitSession {
             };
             self.feeds.insert(instrument_id, feed);
         }
-        self.requests.forget(|purpose| before.contains_key(purpose.instrument_id()));
+        self.requests.forget(|instrument_id| before.contains_key(instrument_id));
         for mut feed in before.into_values() {
             feed.drain(now, out);
             for socket in self.sockets.values_mut() {

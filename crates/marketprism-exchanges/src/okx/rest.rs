@@ -75,19 +75,10 @@ impl OkxSession {
                 }
                 Err(failure) => book.fetch_failed(failure.as_ref(), now),
             },
-            (Wanted::Trades, _, Some(trades)) => match answer {
-                Ok(body) => {
-                    let prints =
-                        trades::historical(body, instrument.contract.as_ref()).inspect_err(|rejected| {
-                            trades.backfill.failed(None, &rejected.to_string(), &mut context);
-                        })?;
-                    trades.backfill.answered(&prints, End::Newest, &mut context);
-                }
-                Err(failure) => {
-                    let why = failure.as_ref().map_or_else(|| "no answer".to_owned(), ToString::to_string);
-                    trades.backfill.failed(failure.as_ref(), &why, &mut context);
-                }
-            },
+            (Wanted::Trades, _, Some(trades)) => {
+                let prints = answer.map(|body| trades::historical(body, instrument.contract.as_ref()));
+                return trades.backfill.settled(prints, End::Newest, &mut context);
+            }
             _ => {}
         }
         Ok(())

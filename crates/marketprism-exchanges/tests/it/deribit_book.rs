@@ -368,7 +368,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever a socket loses: every published book is the exchange's at that id, and only what both lost is a gap.
     #[test]

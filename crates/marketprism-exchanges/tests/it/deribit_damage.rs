@@ -75,7 +75,7 @@ fn frame(kind: u8, id: u64, previous: u64) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn nothing_breaks_a_session(steps in proptest::collection::vec(step(), 1..150)) {
