@@ -124,6 +124,8 @@ impl PolledSession {
             levels: Levels::default(),
         };
         session.take(instruments);
+        // An instrument that goes and comes again has brought more than its seed since.
+        session.config.seeds.clear();
         session
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::decode::{from_slice, from_str, millis};
+use crate::latest::Latest;
 use crate::polled::Call;
 use crate::session::{Note, Rejected};
 
@@ -65,14 +66,14 @@ pub(super) fn intervals(body: &[u8]) -> Result<HashMap<String, u32>, Rejected> {
 /// The funding of one contract.
 #[derive(Debug, Default)]
 pub(super) struct Funding {
-    published: Option<Timestamp>,
+    latest: Latest,
     /// `None` until REST told.
     interval_hours: Option<u32>,
 }
 
 impl Funding {
     pub(super) fn new(published: Option<Timestamp>) -> Self {
-        Self { published, interval_hours: None }
+        Self { latest: Latest::new(published), interval_hours: None }
     }
 
     pub(super) fn set_interval(&mut self, listed: Option<u32>) {
@@ -83,7 +84,7 @@ impl Funding {
     pub(super) fn event(&mut self, data: &str, context: &mut Context<'_>) -> Result<Timestamp, Rejected> {
         let update: MarkPriceUpdate<'_> = from_str(data)?;
         super::messages::check_instrument(&update.s, &context.instrument.instrument_id)?;
-        if self.published.is_some_and(|published| update.event <= published) {
+        if !self.latest.is_news(update.event) {
             context.out.note(Note::Duplicate { data_type: DataType::FundingRate });
             return Ok(update.event);
         }
@@ -98,7 +99,7 @@ impl Funding {
             self.interval_hours,
         );
         context.emit(funding.into())?;
-        self.published = Some(update.event);
+        self.latest.set(update.event);
         Ok(update.event)
     }
 }

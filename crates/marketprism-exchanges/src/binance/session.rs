@@ -53,6 +53,8 @@ impl BinanceSession {
         let mut feeds: Vec<Feed> =
             instruments.into_iter().map(|instrument| Feed::new(instrument, market, &config)).collect();
         feeds.sort_by(|one, other| one.name.cmp(&other.name));
+        // An instrument that goes and comes again has brought more than its seed since.
+        config.seeds.clear();
         Self {
             market,
             config,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use marketprism_core::{DataType, GapReason, MarketType};
-use marketprism_exchanges::registry::{SessionConfig, SessionOptions};
+use marketprism_core::{DataType, GapReason, MarketType, Timestamp};
+use marketprism_exchanges::registry::{Seed, SessionConfig, SessionOptions};
 use marketprism_exchanges::{Link, Pressure, StreamState};
 use serde_json::{Value, json};
 
@@ -124,6 +124,28 @@ fn an_instrument_that_returns_at_once_is_subscribed_at_the_end() {
         }
     }
     assert_eq!(last.as_deref(), Some("SUBSCRIBE"));
+}
+
+#[test]
+fn an_instrument_that_returns_misses_nothing_of_the_time_before() {
+    let seed = Seed {
+        instrument_id: "BTCUSDT".into(),
+        data_type: DataType::Trade,
+        sequence: 4,
+        event: Timestamp::from_micros(START).unwrap(),
+    };
+    let instruments = vec![pair(MarketType::Spot, "BTC", "USDT")];
+    let config =
+        SessionConfig { instruments, data_types: BOTH.to_vec(), options: options(), seeds: vec![seed] };
+    let mut driver = Driver::new("binance_spot", config);
+    driver.opened();
+    driver.frame(&trade("BTCUSDT", 5)).unwrap();
+    set(&mut driver, &[]);
+    set(&mut driver, &["BTC"]);
+    driver.frame(&trade("BTCUSDT", 90)).unwrap();
+    driver.pass(2_000);
+    assert_eq!(driver.recorded.trade_ids(), [5, 90]);
+    assert!(driver.recorded.gaps().is_empty() && driver.take_requests().is_empty());
 }
 
 #[test]
