@@ -1,6 +1,8 @@
 //! Keeps the ids of one book's messages unique where an exchange begins to count anew: a stream forgets ids only after
 //! its duplicate window, and would drop a book under an id it remembers.
 
+use std::collections::VecDeque;
+
 use marketprism_core::Timestamp;
 
 use crate::context::SECOND;
@@ -8,14 +10,17 @@ use crate::context::SECOND;
 /// As long as the streams remember an id: their duplicate window of 120 s.
 const REMEMBERED_MICROS: i64 = 120 * SECOND;
 
+/// Restarts remembered; they are months apart.
+const BARRED_MAX: usize = 8;
+
 /// The ids published lately.
 #[derive(Debug, Default)]
 pub(crate) struct UsedIds {
     /// The lowest id of the present window and of the one before, each with the window's begin.
     windows: [Option<(u64, Timestamp)>; 2],
     last: Option<u64>,
-    /// Ids not to be used before a time.
-    barred: Option<(u64, u64, Timestamp)>,
+    /// First and last of ids not to be used before a time, the oldest first.
+    barred: VecDeque<(u64, u64, Timestamp)>,
 }
 
 impl UsedIds {
@@ -32,17 +37,20 @@ impl UsedIds {
     pub(crate) fn restart(&mut self, now: Timestamp) {
         let lowest = self.windows.iter().flatten().map(|(id, _)| *id).min();
         if let (Some(lowest), Some(last)) = (lowest, self.last) {
-            let (from, to, _) = self.barred.unwrap_or((lowest, last, now));
-            let until = now.saturating_add_micros(REMEMBERED_MICROS);
-            self.barred = Some((from.min(lowest), to.max(last), until));
+            if self.barred.len() >= BARRED_MAX {
+                self.barred.pop_front();
+            }
+            self.barred.push_back((lowest.min(last), last, now.saturating_add_micros(REMEMBERED_MICROS)));
         }
         self.windows = [None, None];
     }
 
     /// Whether a message under this id could be taken for another one.
     pub(crate) fn is_barred(&mut self, id: u64, now: Timestamp) -> bool {
-        self.barred = self.barred.filter(|(_, _, until)| now < *until);
-        self.barred.is_some_and(|(from, to, _)| (from..=to).contains(&id))
+        while self.barred.front().is_some_and(|(_, _, until)| *until <= now) {
+            self.barred.pop_front();
+        }
+        self.barred.iter().any(|(from, to, _)| (*from..=*to).contains(&id))
     }
 }
 
@@ -73,11 +81,12 @@ mod tests {
     #[test]
     fn two_restarts_bar_both_ranges() {
         let mut ids = UsedIds::default();
-        ids.publish(15, at(0));
+        ids.publish(1_000, at(0));
         ids.restart(at(1));
         ids.publish(3, at(2));
         ids.publish(5, at(3));
         ids.restart(at(4));
-        assert!(ids.is_barred(4, at(5)) && ids.is_barred(15, at(5)) && !ids.is_barred(2, at(5)));
+        assert!(ids.is_barred(4, at(5)) && ids.is_barred(1_000, at(5)));
+        assert!(!ids.is_barred(2, at(5)) && !ids.is_barred(15, at(5)));
     }
 }

@@ -50,6 +50,8 @@ fn missing(field: &str) -> Rejected {
 
 #[derive(Default)]
 struct Fields {
+    has_asks: bool,
+    has_bids: bool,
     sequence: Option<u64>,
     previous: Option<i64>,
     event: Option<Timestamp>,
@@ -59,9 +61,16 @@ struct Fields {
 impl Fields {
     fn frame(self) -> Result<BookFrame, Rejected> {
         let event = self.event.ok_or_else(|| missing("ts"))?;
+        // A side without levels is an empty array.
+        for (has_side, side) in [(self.has_asks, "asks"), (self.has_bids, "bids")] {
+            if !has_side {
+                return Err(missing(side));
+            }
+        }
         Ok(BookFrame {
             sequence: self.sequence.unwrap_or_else(|| event.as_micros().unsigned_abs() / 1_000),
-            previous: self.previous.and_then(|previous| u64::try_from(previous).ok()),
+            // Of no use without the other.
+            previous: self.previous.filter(|_| self.sequence.is_some()).and_then(|id| u64::try_from(id).ok()),
             is_sequenced: self.sequence.is_some(),
             event,
             checksum: Some(self.checksum).filter(|checksum| *checksum != 0),
@@ -120,8 +129,14 @@ impl<'de> Visitor<'de> for BookSeed<'_> {
         let mut fields = Fields::default();
         while let Some(name) = map.next_key::<&str>()? {
             match name {
-                "asks" => map.next_value_seed(LevelsSeed(&mut self.0.asks))?,
-                "bids" => map.next_value_seed(LevelsSeed(&mut self.0.bids))?,
+                "asks" => {
+                    map.next_value_seed(LevelsSeed(&mut self.0.asks))?;
+                    fields.has_asks = true;
+                }
+                "bids" => {
+                    map.next_value_seed(LevelsSeed(&mut self.0.bids))?;
+                    fields.has_bids = true;
+                }
                 "ts" => fields.event = Some(map.next_value_seed(Millis)?),
                 "seqId" => fields.sequence = Some(map.next_value()?),
                 "prevSeqId" => fields.previous = Some(map.next_value()?),

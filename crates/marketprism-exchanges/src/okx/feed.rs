@@ -12,6 +12,7 @@ use super::order_book::BookSync;
 use super::trades;
 use crate::context::Context;
 use crate::decode::{self, Levels};
+use crate::latest::Latest;
 use crate::liveness::Liveness;
 use crate::registry::{Integration, Seed, SessionConfig};
 use crate::session::{Effects, Link, Note, Rejected, StreamState, StreamStatus};
@@ -38,17 +39,17 @@ pub(super) struct Stream {
     pub(super) data_type: DataType,
     pub(super) channel: Channel,
     pub(super) liveness: Liveness,
-    /// Time of the last value, of streams whose values have nothing else to tell them apart.
-    latest: Option<Timestamp>,
+    /// Of streams whose values have nothing but their time to tell them apart.
+    latest: Latest,
 }
 
 impl Stream {
     /// Whether a value was not brought by another socket.
     fn is_news(&mut self, event: Timestamp, now: Timestamp, out: &mut dyn Effects) -> bool {
         self.liveness.received(now, Some(event));
-        let is_news = self.latest.is_none_or(|latest| event > latest);
+        let is_news = self.latest.is_news(event);
         if is_news {
-            self.latest = Some(event);
+            self.latest.set(event);
         } else {
             out.note(Note::Duplicate { data_type: self.data_type });
         }
@@ -63,7 +64,7 @@ impl Feed {
         let streams: Vec<Stream> = taken
             .filter_map(|data_type| {
                 let channel = Channel::of(data_type)?;
-                Some(Stream { data_type, channel, liveness: Liveness::default(), latest: None })
+                Some(Stream { data_type, channel, liveness: Liveness::default(), latest: Latest::default() })
             })
             .collect();
         let is_taken = |channel| streams.iter().any(|stream| stream.channel == channel);

@@ -18,12 +18,21 @@ pub(super) struct Position {
     /// How often it began anew.
     pub(super) epoch: u32,
     pub(super) sequence: u64,
+    /// Not so in recordings older than the sequence.
+    is_sequenced: bool,
 }
 
 impl Position {
-    /// Whether an update begins here. Recordings without sequences follow on trust.
+    /// Where a snapshot is, or an update ends.
+    pub(super) const fn of(frame: &BookFrame, epoch: u32) -> Self {
+        Self { epoch, sequence: frame.sequence, is_sequenced: frame.is_sequenced }
+    }
+
+    /// Whether an update begins here. In recordings without sequences each follows on trust: there a time in ms stands
+    /// for the sequence, and no frame has one.
     pub(super) fn is_followed_by(self, frame: &BookFrame) -> bool {
-        !frame.is_sequenced || frame.previous == Some(self.sequence)
+        frame.is_sequenced == self.is_sequenced
+            && (!self.is_sequenced || frame.previous == Some(self.sequence))
     }
 
     /// Whether an update is the one that ended here.
@@ -35,7 +44,7 @@ impl Position {
     pub(super) const fn after(self, frame: &BookFrame) -> Self {
         let began_anew = frame.is_sequenced && frame.sequence < self.sequence;
         let epoch = if began_anew { self.epoch.saturating_add(1) } else { self.epoch };
-        Self { epoch, sequence: frame.sequence }
+        Self::of(frame, epoch)
     }
 }
 

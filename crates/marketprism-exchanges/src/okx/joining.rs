@@ -28,10 +28,10 @@ impl BookSync {
             // It has counted anew, and the sockets that follow do not know it yet.
             return;
         }
-        let end = Position { epoch: book.epoch, sequence: last.sequence };
+        let end = Position::of(&last, book.epoch);
         let kept = self.follower(link).map(|follower| follower.follow(end)).unwrap_or_default();
         for Buffered { frame, levels } in kept {
-            let position = Position { epoch: book.epoch, sequence: frame.sequence };
+            let position = Position::of(&frame, book.epoch);
             self.advance(position, frame, &levels, context);
         }
     }
@@ -48,7 +48,7 @@ impl BookSync {
             self.snapshot.failed(context.now, None);
             return context.out.note(Note::Ignored { what: "snapshot_too_old" });
         }
-        let position = Position { epoch: self.epoch, sequence: frame.sequence };
+        let position = Position::of(&frame, self.epoch);
         self.replace(position, frame, levels, context);
         let links: Vec<Link> = self.followers.iter().map(|follower| follower.link).collect();
         for link in links {

@@ -131,7 +131,7 @@ impl BookSync {
         levels: &Levels,
         context: &mut Context<'_>,
     ) {
-        let mut position = Position { epoch: self.epoch, sequence: frame.sequence };
+        let mut position = Position::of(&frame, self.epoch);
         let mut is_newer = true;
         if let Some(book) = self.position {
             let is_later = self.is_certainly_later(frame.event);
@@ -319,12 +319,16 @@ impl BookSync {
             self.wrong(detail, context);
             return false;
         }
-        let is_known =
+        let is_behind =
             position.epoch == self.epoch && self.known_to.is_some_and(|known_to| frame.sequence <= known_to);
         self.position = Some(position);
         self.epoch = position.epoch;
-        if is_known {
+        if is_behind && !self.is_certainly_later(frame.event) {
             return true;
+        }
+        if is_behind {
+            // It was not behind: the exchange had counted anew.
+            self.declare_hole(frame, context);
         }
         self.known_to = None;
         self.received = Some((frame.sequence, frame.event));

@@ -43,6 +43,8 @@ impl OkxSession {
         let mut feeds: Vec<Feed> =
             instruments.into_iter().map(|instrument| Feed::new(instrument, integration, &config)).collect();
         sort(&mut feeds);
+        // An instrument that goes and comes again has brought more than its seed since.
+        config.seeds.clear();
         Self {
             integration,
             config,

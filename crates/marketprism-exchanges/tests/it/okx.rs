@@ -3,6 +3,7 @@
 mod books;
 mod captures;
 mod contracts;
+mod damage;
 mod instruments;
 mod links;
 mod polled;

@@ -375,3 +375,15 @@ fn the_same_update_twice_is_one() {
     assert_eq!(update_ids(&driver), [10, 12, 13]);
     assert_eq!((driver.recorded.notes_of("Duplicate"), driver.recorded.notes_of("Resync")), (1, 0));
 }
+
+#[test]
+fn an_update_without_its_sequence_or_a_side_is_no_update() {
+    for (from, to) in [(r#""seqId""#, r#""seq""#), (r#""prevSeqId""#, r#""prev""#), (r#""bids""#, r#""bid""#)]
+    {
+        let mut driver = open();
+        driver.frame(&snapshot(10, 0)).unwrap();
+        let _rejected = driver.frame(&update(10, 12, 100, "2").replace(from, to));
+        assert_eq!(driver.recorded.notes_of("Resync"), 1, "{from}");
+        assert_eq!(update_ids(&driver), [10]);
+    }
+}
