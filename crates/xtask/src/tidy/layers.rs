@@ -11,6 +11,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         "marketprism-replay",
         &["marketprism-core", "marketprism-exchanges", "marketprism-recording"],
     ),
+    (
+        "marketprism-fuzz",
+        &["marketprism-core", "marketprism-exchanges", "marketprism-recording"],
+    ),
     ("marketprism-bus", &["marketprism-core"]),
     ("marketprism-store", &["marketprism-core"]),
     ("marketprism-service", &[]),
