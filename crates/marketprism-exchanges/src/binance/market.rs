@@ -1,4 +1,5 @@
-//! What differs between Binance's markets: paths, weights, limits and the sequence rule. Data, no behaviour.
+//! What differs between Binance's markets, as data: paths, weights, limits and the sequence rule; and the requests that
+//! follow from it.
 
 use marketprism_core::{DataType, Instrument};
 

@@ -172,7 +172,7 @@ impl BinanceSession {
         }
     }
 
-    /// Asks again for streams that stay silent, on every socket; replaces one where that did not help.
+    /// Asks again for streams that stay silent, on every socket; replaces one, the oldest, where that did not help.
     fn check_streams(&mut self, now: Timestamp, out: &mut dyn Effects) {
         for (name, verdict) in self.feeds.iter_mut().flat_map(|feed| feed.overdue(now)) {
             match verdict {
@@ -183,9 +183,9 @@ impl BinanceSession {
                     }
                 }
                 Verdict::Replace => {
-                    let mut others = self.sockets.iter_mut().filter(|socket| !socket.is_given_up());
-                    if let Some(socket) = others.next() {
-                        socket.give_up(Lost::Stale(name), out);
+                    let is_one_replaced = self.sockets.iter().any(Socket::is_given_up);
+                    if let Some(oldest) = self.sockets.first_mut().filter(|_| !is_one_replaced) {
+                        oldest.give_up(Lost::Stale(name), out);
                     }
                 }
             }

@@ -285,3 +285,25 @@ fn each_socket_is_subscribed_and_watched_on_its_own() {
     assert_eq!(driver.state("BTC-USDT", DataType::OrderBook), StreamState::Disconnected);
     assert_eq!(driver.frame_on(SECOND_LINK, &exchange.depth(31, 31)).unwrap_err().reason, "unexpected");
 }
+
+#[test]
+fn of_several_sockets_one_is_replaced_at_a_time() {
+    let exchange = Exchange { is_spot: true };
+    let mut driver = exchange.live(options());
+    driver.opened_on(SECOND_LINK);
+    for update in 3..100 {
+        let sent = std::mem::take(&mut driver.recorded.sent);
+        for (call, link) in sent.iter().zip(std::mem::take(&mut driver.recorded.sent_on)) {
+            let id = &serde_json::from_str::<Value>(call).unwrap()["id"];
+            driver.frame_on(link, &json!({"result": null, "id": id}).to_string()).unwrap();
+        }
+        for link in [LINK, SECOND_LINK] {
+            driver.frame_on(link, &exchange.depth(update, update)).unwrap();
+        }
+        // ETH-USDT brings neither trades nor depth.
+        driver.pass(1_000);
+    }
+    let replaced = &driver.recorded.reconnects[..];
+    assert!(matches!(replaced, [Lost::Stale(name)] if name.starts_with("ethusdt@")), "{replaced:?}");
+    assert_eq!(driver.recorded.reconnected, [LINK]);
+}
