@@ -28,7 +28,7 @@ pub struct SimulatorConfig {
     pub address_file: Option<PathBuf>,
     /// Decides prices, sizes and ids; equal seeds give equal markets.
     pub seed: u64,
-    /// Messages a second over all instruments: spot trades, USDⓈ-M aggregate trades, and diffs of both.
+    /// Messages a second over all instruments: trades (merged ones on USDⓈ-M and OKX) and book updates.
     pub rate: u64,
     /// Instruments of each market, from the top of the built-in list; dated ones, inverse ones and indices come on top.
     pub symbols: usize,
