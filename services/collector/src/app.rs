@@ -1,29 +1,27 @@
-//! The wiring: sources (one per exchange) → bounded queue → publisher, and the reporter of their health.
+//! The wiring: a fleet of exchanges → bounded queue → publisher; around it orders, pressure, and what is said of it all.
 
 use marketprism_bus::{Bus, topology};
 use marketprism_core::topology::{MARKET_DATA, ORDERBOOK_SNAP};
-use marketprism_exchanges::{Pressure, registry};
+use marketprism_exchanges::Pressure;
 use marketprism_service::{Context, Report, Service};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::Arguments;
-use crate::board::{self, Board};
+use crate::board::{self, Board, Gauges};
 use crate::config::Config;
 use crate::connection::Shared;
-use crate::exchange::Exchange;
+use crate::control;
+use crate::fleet::Fleet;
 use crate::pressure::Gauge;
-use crate::proxy::Way;
 use crate::publish::{self, PublishLag};
 use crate::queue;
-use crate::rest::{Hosts, Rest};
 use crate::tap::Tap;
 
 /// Connects to the broker and starts every task.
 pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
-    // Both the exchanges' sockets and REST use this TLS implementation; a second install is refused and harmless.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        tracing::debug!("a TLS provider was installed already");
-    }
+    // From here on SIGHUP waits for the fleet instead of ending the process.
+    let reloads = service.reloads()?;
+    crate::install_tls();
     let bus = Bus::connect_within(&config.nats, "marketprism-collector", config.wait.get())
         .await
         .context("failed to connect to NATS")?;
@@ -32,8 +30,10 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
     let (queue, messages) = queue::queue(&config.queues);
     let lag = PublishLag::default();
     let gauge = Gauge::new(config.pressure, queue.fill(), lag.clone())?;
+    let gauges = Gauges::new(config.metrics.streams_max)?;
     let (levels, pressure) = watch::channel(Pressure::None);
     let board = Board::default();
+    // Moves into the fleet: the queue closes when the last exchange has dropped its end.
     let shared = Shared {
         queue,
         queues: config.queues,
@@ -42,33 +42,21 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
         reconnect: config.reconnect,
         tap: Tap::default(),
     };
-    let hosts = Hosts::default();
-    for (id, exchange) in config.exchanges.into_iter().filter(|(_, exchange)| exchange.enabled) {
-        // Validated: the id is in the registry.
-        let Some(integration) = registry::find(&id) else { continue };
-        // Named before the first frame: until it flows, what is wanted is unhealthy and not merely unknown.
-        for data_type in exchange.data_types(integration) {
-            service.health().check(data_type.as_str()).unhealthy("no connection yet");
-        }
-        let base = exchange.rest_url.as_deref().unwrap_or(integration.rest_url);
-        let way = Way::new(exchange.proxy.as_ref().or(config.proxy.as_ref()));
-        let exchange = Exchange {
-            integration,
-            rest: Rest::new(&hosts, base, integration, &way)?,
-            config: exchange,
-            way,
-            bus: bus.clone(),
-            shared: shared.clone(),
-        };
-        service.source(id, move |stop| exchange.run(stop));
+    let publisher = bus.publisher(config.publisher.clone());
+    let check = service.health().check("publisher");
+    service.stage("publisher", publish::run(messages, publisher, lag, check, bus.clone()));
+    let (orders, asked) = mpsc::channel(control::ORDERS_MAX);
+    if config.control.enabled {
+        let (bus, subject) = (bus.clone(), config.control.subject.clone());
+        service.source("control", move |stop| control::listen(bus, subject, orders, stop));
     }
-    // The queue closes when the last source has dropped its end.
-    drop(shared);
-    let publisher = bus.publisher(config.publisher);
-    service.stage("publisher", publish::run(messages, publisher, lag, bus.clone()));
     let health = service.health();
     service.source("pressure", move |stop| gauge.watch(levels, health, stop));
-    let health = service.health();
-    service.source("board", move |stop| board::report(board, bus, health, stop));
+    let page = board.clone();
+    service.page("/status", move |query| board::page(&page, query));
+    let (health, reporting) = (service.health(), bus.clone());
+    service.source("board", move |stop| board::report(board, reporting, health, gauges, stop));
+    let fleet = Fleet::new(config, service.config_source(), bus, shared, service.health());
+    service.source("exchanges", move |stop| fleet.run(reloads, asked, stop));
     Ok(())
 }

@@ -40,12 +40,12 @@ impl Refusal {
     /// How long to stay away, given what the exchange said of it.
     fn pause(self, retry_after_seconds: Option<u64>) -> Duration {
         let told = retry_after_seconds.map(Duration::from_secs);
-        match self {
-            Self::Limited => told.unwrap_or(LIMITED_PAUSE),
-            Self::Banned => told.unwrap_or(BANNED_PAUSE),
-            Self::Refused => told.unwrap_or_default().max(REFUSED_PAUSE),
-        }
-        .min(PAUSE_MAX)
+        let usual = match self {
+            Self::Limited => LIMITED_PAUSE,
+            Self::Banned => BANNED_PAUSE,
+            Self::Refused => REFUSED_PAUSE,
+        };
+        told.unwrap_or(usual).min(PAUSE_MAX)
     }
 }
 

@@ -1,24 +1,29 @@
 //! Collector: exchange sockets in, NATS messages out.
 //!
-//! One source task per configured exchange ([`exchange`]) plans its connections ([`plan`]) and runs them
-//! ([`connection`]); what their sessions emit goes through one bounded queue to the publisher ([`publish`]). Nothing here
-//! knows a protocol: that is `marketprism-exchanges`.
+//! The [`fleet`] owns one task per configured exchange ([`exchange`]), which chooses its instruments ([`symbols`]), plans its
+//! connections ([`plan`]) and runs them ([`connection`]); what their sessions emit goes through one bounded queue to the
+//! publisher ([`publish`]). Nothing here knows a protocol: that is `marketprism-exchanges`.
 
 mod app;
 mod board;
 mod clock;
 mod config;
 mod connection;
+mod control;
 mod exchange;
+mod fleet;
 mod gate;
+mod listing;
 mod metrics;
 mod outbox;
 mod overflow;
 mod plan;
+mod plan_command;
 mod pressure;
 mod proxy;
 mod publish;
 mod queue;
+mod reload;
 mod replay;
 mod rest;
 mod seeds;
@@ -43,6 +48,12 @@ const DESCRIPTOR: Descriptor = Descriptor {
 
 #[derive(Debug, clap::Args)]
 struct Arguments {
+    /// Print which connections would be opened for what, and exit: 0 if it can be had, 64 if an exchange does not list a symbol
+    #[arg(long)]
+    plan: bool,
+    /// Print the plan as JSON
+    #[arg(long, requires = "plan")]
+    json: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -54,6 +65,13 @@ enum Command {
     Replay(replay::ReplayArgs),
 }
 
+/// Both the exchanges' sockets and REST use this TLS implementation; a second install is refused and harmless.
+fn install_tls() {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+}
+
 fn main() -> ExitCode {
     let invocation = match Invocation::<Arguments>::parse(DESCRIPTOR) {
         Ok(invocation) => invocation,
@@ -62,6 +80,7 @@ fn main() -> ExitCode {
     match &invocation.arguments.command {
         // Needs neither configuration nor network.
         Some(Command::Replay(arguments)) => replay::run(arguments),
+        None if invocation.arguments.plan => invocation.perform(plan_command::run),
         None => invocation.serve(app::start),
     }
 }

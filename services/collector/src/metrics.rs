@@ -13,8 +13,6 @@ const REJECT_REASONS: [&str; 5] =
 #[derive(Metrics, Clone)]
 #[metrics(scope = "marketprism_collector")]
 pub(crate) struct SocketMetrics {
-    /// 1 while the connection is open.
-    pub(crate) connection_up: Gauge,
     /// Connections made.
     pub(crate) connects_total: Counter,
     /// Attempts to connect that failed.
@@ -107,6 +105,8 @@ pub(crate) struct RestMetrics {
 pub(crate) struct PressureMetrics {
     /// 0 nothing, 1 books are published more rarely, 2 polled ratios pause besides, 3 books are held back besides.
     pub(crate) pressure_level: Gauge,
+    /// Tasks that are alive in this process.
+    pub(crate) tasks: Gauge,
 }
 
 /// One `resource`: memory, descriptors, publish_queue or publish_lag.
@@ -117,41 +117,97 @@ pub(crate) struct ResourceMetrics {
     pub(crate) pressure_percent: Gauge,
 }
 
+/// The sockets of one connection.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_websocket")]
+pub(crate) struct WebsocketMetrics {
+    /// 1 while a socket of the connection is open.
+    pub(crate) connected: Gauge,
+    /// Sockets opened after the first ones: after a loss, or as a successor.
+    pub(crate) reconnections_total: Counter,
+}
+
+/// What the process holds.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "collector")]
+pub(crate) struct ResourcesMetrics {
+    /// TCP sockets of the process: to exchanges, to the broker, and those that serve health and metrics.
+    pub(crate) tcp_connections: Gauge,
+    /// Open file descriptors of the process.
+    pub(crate) file_descriptors: Gauge,
+    /// Order books kept.
+    pub(crate) orderbook_objects: Gauge,
+}
+
+/// One exchange's market.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism")]
+pub(crate) struct MarketMetrics {
+    /// Symbols collected.
+    pub(crate) active_symbols_count: Gauge,
+    /// 1 while every order book is valid.
+    pub(crate) orderbook_sync_status: Gauge,
+}
+
+/// One data type of an exchange's market.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct FreshnessMetrics {
+    /// When the youngest of the streams last brought something, seconds since 1970.
+    pub(crate) last_success_timestamp_seconds: Gauge,
+}
+
 /// Streams of one exchange and data type, by `state`.
 #[derive(Metrics, Clone)]
 #[metrics(scope = "marketprism_collector")]
-pub(crate) struct StreamMetrics {
-    /// Streams in a state: live, waiting, syncing or stale.
+pub(crate) struct StateMetrics {
+    /// Streams in a state: disconnected, live, waiting, syncing or stale.
     pub(crate) streams: Gauge,
+}
+
+/// One stream, of the first `metrics.streams_max`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_collector")]
+pub(crate) struct StreamMetrics {
+    /// Events of the stream a minute, over the last ten seconds.
+    pub(crate) stream_events_per_minute: Gauge,
+    /// When the stream's last event happened, by the exchange's clock, seconds since 1970.
+    pub(crate) stream_last_event_timestamp_seconds: Gauge,
+}
+
+/// Where something is measured: every metric of an exchange has these labels first.
+pub(crate) fn place(integration: &Integration) -> [(&'static str, String); 2] {
+    let market_type = integration.market_types.first().map_or("", |market_type| market_type.as_str());
+    [("exchange", integration.exchange.to_owned()), ("market_type", market_type.to_owned())]
 }
 
 /// The handles of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionMetrics {
     pub(crate) socket: SocketMetrics,
+    pub(crate) websocket: WebsocketMetrics,
     emitted: Vec<(DataType, EmitMetrics, LatencyMetrics)>,
     rejected: Vec<(&'static str, RejectMetrics)>,
 }
 
 impl ConnectionMetrics {
     pub(crate) fn new(integration: &Integration, connection: &str) -> Self {
-        let exchange = integration.exchange;
-        let market_type = integration.market_types.first().map_or("", |market_type| market_type.as_str());
-        let place = [("exchange", exchange), ("market_type", market_type)];
-        let [exchange_label, market_label] = place;
-        let socket = SocketMetrics::new_with_labels(&[
-            (exchange_label.0, exchange_label.1.to_owned()),
-            (market_label.0, market_label.1.to_owned()),
-            ("connection", connection.to_owned()),
-        ]);
+        let place = place(integration);
+        let with = |name, value: &str| [place.as_slice(), &[(name, value.to_owned())]].concat();
+        let of_connection = with("connection", connection);
         let emitted = DataType::ALL.iter().map(|data_type| {
-            let labels = [exchange_label, market_label, ("data_type", data_type.as_str())];
+            let labels = with("data_type", data_type.as_str());
             (*data_type, EmitMetrics::new_with_labels(&labels), LatencyMetrics::new_with_labels(&labels))
         });
-        let rejected = REJECT_REASONS.iter().map(|reason| {
-            (*reason, RejectMetrics::new_with_labels(&[exchange_label, market_label, ("reason", *reason)]))
-        });
-        Self { socket, emitted: emitted.collect(), rejected: rejected.collect() }
+        let rejected = REJECT_REASONS
+            .iter()
+            .map(|reason| (*reason, RejectMetrics::new_with_labels(&with("reason", reason))));
+        Self {
+            socket: SocketMetrics::new_with_labels(&of_connection),
+            websocket: WebsocketMetrics::new_with_labels(&of_connection),
+            emitted: emitted.collect(),
+            rejected: rejected.collect(),
+        }
     }
 
     pub(crate) fn emitted(&self, data_type: DataType) {

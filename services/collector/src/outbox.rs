@@ -8,6 +8,7 @@ use marketprism_core::message_id::message_id;
 use marketprism_core::{DataType, Message, Source, Timestamp};
 use marketprism_exchanges::{Effects, Link, Lost, Note, Request};
 
+use crate::board::Post;
 use crate::metrics::ConnectionMetrics;
 use crate::overflow::Overflow;
 use crate::queue::Timed;
@@ -27,11 +28,12 @@ pub(crate) struct Outbox {
     pub(crate) subscribed: usize,
     /// When what the session looks at was received.
     received: Instant,
+    pub(crate) post: Post,
     pub(crate) metrics: ConnectionMetrics,
 }
 
 impl Outbox {
-    pub(crate) fn new(overflow: Overflow, metrics: ConnectionMetrics) -> Self {
+    pub(crate) fn new(overflow: Overflow, post: Post, metrics: ConnectionMetrics) -> Self {
         Self {
             overflow,
             sends: Vec::new(),
@@ -39,6 +41,7 @@ impl Outbox {
             lost: Vec::new(),
             subscribed: 0,
             received: Instant::now(),
+            post,
             metrics,
         }
     }
@@ -68,6 +71,7 @@ impl Outbox {
         }
         if let Message::Gap(gap) = message {
             self.metrics.socket.gaps_total.increment(1);
+            self.post.gap(common.market_type, common.symbol, gap.missing_data_type);
             tracing::warn!(
                 subject,
                 missing = %gap.missing_data_type,
@@ -128,6 +132,7 @@ impl Effects for Outbox {
         match note {
             Note::Resync { symbol, reason } => {
                 socket.orderbook_resyncs_total.increment(1);
+                self.post.resync(symbol);
                 tracing::warn!(symbol, %reason, "order book resynchronises");
             }
             Note::Synced { symbol } => tracing::info!(symbol, "order book synchronised"),

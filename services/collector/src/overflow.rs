@@ -188,3 +188,143 @@ impl Overflow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::Bytes;
+    use marketprism_bus::{Outgoing, Stopwatch};
+    use marketprism_core::message::{Liquidation, Trade};
+    use marketprism_core::{Decimal, TakerSide};
+    use metrics::Histogram;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::queue::{Queued, queue};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000 + seconds * 1_000_000).unwrap()
+    }
+
+    fn origin(instrument: &Instrument) -> Origin<'_> {
+        Origin { instrument, received: at(0), source: Source::Ws }
+    }
+
+    fn instrument() -> Instrument {
+        Instrument::pair("binance", MarketType::Spot, "BTC", "USDT", "BTCUSDT").unwrap()
+    }
+
+    /// An overflow of ten messages behind a queue of one.
+    fn overflow() -> (Overflow, mpsc::Receiver<Queued>) {
+        let config =
+            QueuesConfig { publish_messages_max: 1, overflow_messages_max: 10, ..QueuesConfig::default() };
+        let (queue, messages) = queue(&config);
+        (Overflow::new(queue, &config), messages)
+    }
+
+    /// Whether it was taken; every message weighs the same here.
+    fn offer(overflow: &mut Overflow, message: &Message<'_>) -> bool {
+        let takes = overflow.takes(message);
+        if takes {
+            let (subject, message_id) = ("s".to_owned(), "i".to_owned());
+            overflow.push(Timed {
+                outgoing: Outgoing { subject, message_id, payload: Bytes::from_static(b"{}") },
+                received: Instant::now(),
+                handed: Histogram::noop(),
+                confirmed: Stopwatch::running_since(Instant::now(), Histogram::noop()),
+            });
+        }
+        takes
+    }
+
+    fn trade(overflow: &mut Overflow, id: u64) -> bool {
+        let (instrument, one) = (instrument(), "1".parse::<Decimal>().unwrap());
+        let id_text = id.to_string().into();
+        let event = at(i64::try_from(id).unwrap());
+        let none = (None, None, None, None);
+        let trade = Trade::new(
+            origin(&instrument),
+            event,
+            id_text,
+            one,
+            one,
+            TakerSide::Buy,
+            None,
+            none.0,
+            none.1,
+            none.2,
+            none.3,
+        );
+        offer(overflow, &trade.into())
+    }
+
+    fn liquidation(overflow: &mut Overflow) -> bool {
+        let (instrument, one) = (instrument(), "1".parse::<Decimal>().unwrap());
+        let liquidation =
+            Liquidation::new(origin(&instrument), at(500), TakerSide::Buy, one, None, one, None, None);
+        offer(overflow, &liquidation.into())
+    }
+
+    #[test]
+    fn what_is_shed_is_declared_exactly_once_there_is_room_again() {
+        let (mut overflow, mut messages) = overflow();
+        let taken = (1..=20).filter(|id| trade(&mut overflow, *id)).count();
+        assert_eq!(taken, 11, "one in the queue, ten behind it");
+        assert!(overflow.take_shed().is_empty(), "not while there is no room");
+        // Room for one: shedding goes on until half of it is free, so that what is missing has one beginning and one end.
+        messages.try_recv().unwrap();
+        overflow.flush();
+        assert!(!trade(&mut overflow, 21));
+        for _ in 0..10 {
+            messages.try_recv().unwrap();
+            overflow.flush();
+        }
+        assert!(!overflow.is_behind() && trade(&mut overflow, 22));
+        let shed = overflow.take_shed();
+        let [shed] = &shed[..] else { panic!("{shed:?}") };
+        let gap = shed.gap(at(600));
+        assert_eq!((gap.missing_data_type, gap.reason), (DataType::Trade, GapReason::Shed));
+        assert_eq!((gap.from_sequence, gap.to_sequence), (Some(12), Some(21)));
+        assert_eq!((gap.from_time_us, gap.to_time_us), (Some(at(12)), Some(at(21))));
+        assert!(gap.detail.as_deref().unwrap().starts_with("10 messages shed"), "{gap:?}");
+        assert!(Message::from(gap).validate().is_ok());
+        assert!(overflow.take_shed().is_empty());
+    }
+
+    #[test]
+    fn liquidations_and_gaps_go_last_and_a_gap_without_a_place_is_not_forgotten() {
+        let (mut overflow, mut messages) = overflow();
+        (1..=11).for_each(|id| assert!(trade(&mut overflow, id)));
+        assert!(!trade(&mut overflow, 12));
+        assert!(liquidation(&mut overflow), "the reserve");
+        assert!(!liquidation(&mut overflow), "is one place of ten");
+        let instrument = instrument();
+        let ids = (Some(13), Some(40));
+        let gap = Gap::new(
+            origin(&instrument),
+            at(41),
+            DataType::Trade,
+            ids.0,
+            ids.1,
+            None,
+            None,
+            GapReason::Sequence,
+            0,
+            None,
+        );
+        assert!(!offer(&mut overflow, &gap.into()));
+        while messages.try_recv().is_ok() {
+            overflow.flush();
+        }
+        let declared: Vec<_> = overflow
+            .take_shed()
+            .iter()
+            .map(|shed| {
+                let gap = shed.gap(at(600));
+                (gap.missing_data_type, gap.from_sequence.zip(gap.to_sequence))
+            })
+            .collect();
+        assert_eq!(declared, [(DataType::Trade, Some((12, 40))), (DataType::Liquidation, None)]);
+    }
+}

@@ -170,6 +170,8 @@ impl Gauge {
             }
             level = next;
             metrics.pressure_level.set(ordinal(level));
+            let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+            metrics.tasks.set(u32::try_from(tasks).unwrap_or(u32::MAX));
             levels.send_if_modified(|told| std::mem::replace(told, level) != level);
             tell(&check, level, percent, resource);
         }

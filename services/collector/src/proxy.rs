@@ -44,6 +44,12 @@ impl Way {
         }
     }
 
+    /// Host and port of the proxy that leads to `url`; `None` where the way is straight.
+    pub(crate) fn proxy_to(&self, url: &str) -> Option<String> {
+        let proxy = self.matcher.intercept(&url.parse().ok()?)?;
+        Some(proxy.uri().authority()?.to_string())
+    }
+
     /// Opens a connection to the host and port of a WebSocket URL; TLS and handshake are not done yet.
     pub(crate) async fn connect(&self, url: &Url) -> Result<TcpStream, Report> {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use marketprism_bus::{Bus, BusError, Publisher};
-use marketprism_service::{Context, Report};
+use marketprism_bus::{Bus, BusError, Lost, Publisher};
+use marketprism_service::{Check, Context, Report};
 use tokio::sync::mpsc;
 
 use crate::metrics::PublishMetrics;
@@ -13,6 +13,9 @@ use crate::queue::{Queued, Timed};
 
 /// Messages taken from the queue at once: saves wake-ups, adds no delay.
 const TAKE_MAX: usize = 256;
+
+/// How long health shows a loss.
+const LOSS_SHOWN: Duration = Duration::from_secs(600);
 
 /// How long the message that is being handed to the publisher has been on its way. Clones are one.
 #[derive(Debug, Clone)]
@@ -52,6 +55,7 @@ pub(crate) async fn run(
     mut messages: mpsc::Receiver<Queued>,
     publisher: Publisher,
     lag: PublishLag,
+    check: Check,
     bus: Bus,
 ) -> Result<(), Report> {
     let metrics = PublishMetrics::default();
@@ -71,7 +75,7 @@ pub(crate) async fn run(
     tokio::select! {
         done = publish => done?,
         // Counted by the publisher; here they are named, so that nobody has to guess what was lost.
-        () = name_losses(losses) => {}
+        () = name_losses(losses, check) => {}
     }
     bus.drain().await.context("failed to leave the broker")
 }
@@ -93,16 +97,23 @@ async fn one(publisher: &Publisher, metrics: &PublishMetrics, message: Timed) ->
     }
 }
 
-async fn name_losses(losses: Option<mpsc::Receiver<marketprism_bus::Lost>>) {
-    if let Some(mut losses) = losses {
-        while let Some(lost) = losses.recv().await {
-            tracing::error!(
-                subject = lost.subject,
-                id = lost.message_id,
-                detail = lost.detail,
-                "message lost"
-            );
+async fn name_losses(losses: Option<mpsc::Receiver<Lost>>, check: Check) {
+    let Some(mut losses) = losses else { return std::future::pending().await };
+    let mut lost_count = 0_u64;
+    check.healthy();
+    loop {
+        match tokio::time::timeout(LOSS_SHOWN, losses.recv()).await {
+            Ok(Some(Lost { subject, message_id, detail, .. })) => {
+                lost_count += 1;
+                tracing::error!(subject, id = message_id, detail, "message lost");
+                check.degraded(format!("{lost_count} messages lost, the last one on {subject}: {detail}"));
+            }
+            // The publisher is gone; whoever waits for its drain hears why.
+            Ok(None) => return std::future::pending().await,
+            Err(_) => {
+                lost_count = 0;
+                check.healthy();
+            }
         }
     }
-    std::future::pending::<()>().await;
 }

@@ -10,12 +10,13 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use marketprism_exchanges::FetchFailed;
 use marketprism_exchanges::registry::{Integration, RestLimit};
 use marketprism_service::{Context, Report};
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::gate::{Gate, Refusal};
-use crate::metrics::RestMetrics;
+use crate::metrics::{RestMetrics, place};
 use crate::proxy::Way;
 
 /// The largest body read: the longest instrument list is about 20 MB.
@@ -68,6 +69,8 @@ pub(crate) struct Rest {
     exchange: &'static str,
     client: reqwest::Client,
     base: String,
+    /// Host and port of the proxy on the way.
+    proxy: Option<String>,
     host: Host,
     limits: &'static [RestLimit],
     metrics: RestMetrics,
@@ -84,10 +87,6 @@ impl Rest {
             .timeout(TIMEOUT)
             .user_agent(concat!("marketprism/", env!("CARGO_PKG_VERSION")));
         let client = way.of_http(client)?.build().context("failed to make the HTTP client")?;
-        let place = [
-            ("exchange", integration.exchange),
-            ("market_type", integration.market_types.first().map_or("", |market_type| market_type.as_str())),
-        ];
         let base = base.trim_end_matches('/').to_owned();
         let mut hosts = hosts.0.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry(base.clone()).or_insert_with(|| Host {
@@ -101,10 +100,11 @@ impl Rest {
         Ok(Self {
             exchange: integration.id,
             client,
+            proxy: way.proxy_to(&base),
             base,
             host: host.clone(),
             limits: integration.rest_limits,
-            metrics: RestMetrics::new_with_labels(&place),
+            metrics: RestMetrics::new_with_labels(&place(integration)),
         })
     }
 
@@ -156,7 +156,13 @@ impl Rest {
     }
 
     async fn ask(&self, path: &str) -> Result<Bytes, FetchFailed> {
-        let transport = |error: reqwest::Error| FetchFailed::Transport(Report::from(error).to_string());
+        let transport = |error: reqwest::Error| {
+            let error = Report::from(error);
+            FetchFailed::Transport(match &self.proxy {
+                Some(proxy) => error.context(format_args!("through proxy {proxy}")).to_string(),
+                None => error.to_string(),
+            })
+        };
         let mut answer = self.client.get(format!("{}{path}", self.base)).send().await.map_err(transport)?;
         self.count_used(answer.headers());
         let (status, retry_after_seconds) = (answer.status(), number(answer.headers(), "retry-after"));
@@ -169,6 +175,9 @@ impl Rest {
         }
         if status.is_success() {
             return Ok(body.freeze());
+        }
+        if let (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Some(proxy)) = (status, &self.proxy) {
+            return Err(FetchFailed::Transport(format!("proxy {proxy} refuses our credentials")));
         }
         let body = String::from_utf8_lossy(&body).chars().take(ERROR_BODY_CHARS_MAX).collect();
         Err(FetchFailed::Status { status: status.as_u16(), body, retry_after_seconds })
@@ -203,4 +212,47 @@ impl Rest {
 
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use marketprism_exchanges::registry;
+
+    use super::*;
+
+    fn rest(hosts: &Hosts, base: &str, id: &str) -> Rest {
+        // A second install in one process is refused and harmless.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        Rest::new(hosts, base, registry::find(id).unwrap(), &Way::new(None)).unwrap()
+    }
+
+    #[test]
+    fn two_markets_at_one_address_share_what_the_exchange_counts_together() {
+        let hosts = Hosts::default();
+        let spot = rest(&hosts, "https://x.example", "okx_spot");
+        let swap = rest(&hosts, "https://x.example/", "okx_swap");
+        let elsewhere = rest(&hosts, "https://y.example", "okx_swap");
+        for (name, budget) in &spot.host.budgets {
+            let Some(same) = swap.host.budgets.get(name) else { continue };
+            assert!(Arc::ptr_eq(budget, same), "{name}");
+            assert!(!Arc::ptr_eq(budget, &elsewhere.host.budgets[name]), "{name}");
+        }
+        spot.gate().refused("okx_spot", 429, "", Some(9));
+        assert!(swap.gate().closed().is_some() && elsewhere.gate().closed().is_none());
+    }
+
+    #[test]
+    fn what_others_have_used_counts() {
+        let spot = rest(&Hosts::default(), "https://x.example", "binance_spot");
+        let limit = spot.limits.iter().find(|limit| limit.used_header.is_some()).unwrap();
+        let used = |percent: u32| {
+            let mut headers = HeaderMap::new();
+            headers.insert(limit.used_header.unwrap(), (limit.weight * percent / 100).into());
+            spot.count_used(&headers);
+            spot.gate().closed()
+        };
+        assert!(used(79).is_none());
+        let closed = used(80).unwrap();
+        assert!(closed.remaining() <= limit.per && closed.why.contains("4800 of 6000"), "{}", closed.why);
+    }
 }

@@ -132,6 +132,10 @@ impl ExchangeConfig {
         check_chosen(&key("data_types"), &self.data_types)?;
         check_chosen(&key("market_types"), &self.market_types)?;
         for (field, symbols) in [("symbols", self.symbols.named()), ("exclude", &self.exclude)] {
+            if symbols.len() > INSTRUMENTS_MAX {
+                let reason = format!("names more than {INSTRUMENTS_MAX}; use patterns");
+                return Err(ConfigError::invalid(key(field), symbols.len(), reason));
+            }
             for symbol in symbols {
                 check_symbol(symbol)
                     .map_err(|error| ConfigError::invalid(key(field), symbol, error.reason))?;

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) proxy: Option<Secret>,
     /// Orders that come over NATS.
     pub(crate) control: ControlConfig,
+    /// How much is measured.
+    pub(crate) metrics: MetricsConfig,
     /// Keyed by integration id.
     pub(crate) exchanges: BTreeMap<String, ExchangeConfig>,
 }
@@ -79,6 +81,21 @@ impl ControlConfig {
     }
 }
 
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MetricsConfig {
+    /// Streams (symbol and data type) that have metrics of their own, at most; `/status` has every stream.
+    pub(crate) streams_max: usize,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        // Two metrics each; a scrape of them stays below 100 KB.
+        Self { streams_max: 200 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let exchanges = registry::INTEGRATIONS
@@ -96,6 +113,7 @@ impl Default for Config {
             reconnect: BackoffConfig::default(),
             proxy: None,
             control: ControlConfig::default(),
+            metrics: MetricsConfig::default(),
             exchanges: exchanges.collect(),
         }
     }
@@ -126,6 +144,10 @@ impl Configuration for Config {
         self.pressure.validate()?;
         exchange::check_proxy("proxy", self.proxy.as_ref())?;
         self.control.validate()?;
+        if self.metrics.streams_max > 100_000 {
+            let reason = "is more than a scrape can carry: 100000";
+            return Err(ConfigError::invalid("metrics.streams_max", self.metrics.streams_max, reason));
+        }
         for (id, exchange) in &self.exchanges {
             let Some(integration) = registry::find(id) else {
                 let known: Vec<_> = registry::INTEGRATIONS.iter().map(|integration| integration.id).collect();

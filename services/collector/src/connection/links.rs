@@ -19,19 +19,9 @@ use marketprism_service::{Backoff, BackoffConfig, Report};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::link::OpenLink;
 use crate::metrics::SocketMetrics;
 use crate::socket::{Dialer, Socket};
-
-/// How long a successor and its predecessor both run once every stream is acknowledged: what the exchange sends at the seam
-/// comes on both.
-const OVERLAP: Duration = Duration::from_secs(2);
-/// A predecessor is closed after so long even where its successor has not all streams acknowledged: subscribing the
-/// most streams at the slowest pace takes less.
-const OVERLAP_MAX: Duration = Duration::from_secs(60);
-/// How long the exchange may take to answer our close frame.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Lives differ by up to this share, so that connections that began together do not all end together.
-const LIFE_JITTER_PERCENT: u32 = 10;
 
 /// What happened to a socket.
 #[derive(Debug)]
@@ -96,30 +86,6 @@ enum Dialing {
     Now,
 }
 
-#[derive(Debug)]
-struct OpenLink {
-    link: Link,
-    line: usize,
-    socket: Socket,
-    opened: Instant,
-    /// When it leaves.
-    old_at: Option<Instant>,
-    /// Streams the exchange acknowledged on it.
-    subscribed: usize,
-    /// When it acknowledged the last.
-    subscribed_at: Instant,
-    phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    /// A successor is wanted.
-    Leaving,
-    /// Our close frame is sent.
-    Closing(Instant),
-}
-
 impl Links {
     pub(super) fn new(
         (exchange, name): (&'static str, &str),
@@ -167,16 +133,17 @@ impl Links {
         for step in 0..count {
             let at = (self.turn + step) % count;
             let Some(open) = self.open.get_mut(at) else { break };
-            if let Poll::Ready(frame) = open.socket.poll(cx) {
-                self.turn = at + 1;
-                let link = open.link;
-                return Poll::Ready(match frame {
-                    Ok(message) => LinkEvent::Frame(link, message),
-                    Err(reason) => {
-                        self.remove(link, &reason);
-                        LinkEvent::Closed(link)
-                    }
-                });
+            let link = open.link;
+            match open.poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(message)) => {
+                    self.turn = at + 1;
+                    return Poll::Ready(LinkEvent::Frame(link, message));
+                }
+                Poll::Ready(Err(reason)) => {
+                    self.lose(link, &reason);
+                    return self.poll(cx);
+                }
             }
         }
         Poll::Pending
@@ -184,62 +151,40 @@ impl Links {
 
     /// Opens what is to be opened, lets leave what is too old, closes what has a successor. Called every few milliseconds.
     pub(super) fn tick(&mut self) {
-        let now = Instant::now();
-        for open in &mut self.open {
-            if open.phase == Phase::Serving && open.old_at.is_some_and(|old_at| old_at <= now) {
-                tracing::info!(
-                    exchange = self.exchange,
-                    connection = self.name,
-                    link = open.link.0,
-                    "planned roll-over"
-                );
-                open.phase = Phase::Leaving;
-            }
+        for open in self.open.iter_mut().filter(|open| open.is_old()) {
+            tracing::info!(
+                exchange = self.exchange,
+                connection = self.name,
+                link = open.link.0,
+                "planned roll-over"
+            );
+            open.leave();
         }
-        self.release(now);
-        if !self.is_stopping {
-            self.dial(now);
+        let succeeded = |leaving: &&OpenLink| {
+            leaving.is_leaving() && self.open.iter().any(|open| open.has_taken_over(leaving))
+        };
+        for link in self.links(succeeded) {
+            self.close(link);
         }
-    }
-
-    /// Closes the links whose successor has taken over, and drops those whose close frame is not answered.
-    fn release(&mut self, now: Instant) {
-        let mut gone = Vec::new();
-        for at in 0..self.open.len() {
-            let Some(open) = self.open.get(at) else { break };
-            match open.phase {
-                Phase::Closing(since) if now.duration_since(since) > CLOSE_TIMEOUT => gone.push(open.link),
-                Phase::Leaving if self.has_successor(open, now) => self.close(at, now),
-                Phase::Serving | Phase::Leaving | Phase::Closing(_) => {}
-            }
-        }
-        for link in gone {
+        for link in self.links(|open| open.is_overdue()) {
             self.lose(link, "our close frame was not answered");
         }
-    }
-
-    fn has_successor(&self, leaving: &OpenLink, now: Instant) -> bool {
-        self.open.iter().filter(|open| open.line == leaving.line && open.phase == Phase::Serving).any(
-            |open| {
-                let is_complete = open.subscribed >= leaving.subscribed
-                    && now.duration_since(open.subscribed_at) >= OVERLAP;
-                is_complete || now.duration_since(open.opened) >= OVERLAP_MAX
-            },
-        )
+        if !self.is_stopping {
+            self.dial(Instant::now());
+        }
     }
 
     /// Dials for every line that has no link in service and may.
     fn dial(&mut self, now: Instant) {
         for number in 0..self.lines.len() {
-            let is_served = self.open.iter().any(|open| open.line == number && open.phase == Phase::Serving);
+            let is_served = self.open.iter().any(|open| open.line == number && open.is_serving());
             let Some(line) = self.lines.get_mut(number) else { break };
             if is_served || !matches!(line.dial, Dialing::From(from) if from <= now) {
                 continue;
             }
             if self.open.len() + self.dials.len() >= LINKS_MAX {
                 // Successors that were announced away themselves: the oldest has had its time.
-                let oldest = self.open.iter().filter(|open| open.phase != Phase::Serving);
-                if let Some(link) = oldest.map(|open| open.link).min() {
+                if let Some(link) = self.links(|open| !open.is_serving()).into_iter().min() {
                     self.lose(link, "too many successors");
                 }
                 continue;
@@ -258,21 +203,8 @@ impl Links {
                 line.dial = Dialing::From(now);
                 self.next_link += 1;
                 let link = Link(self.next_link);
-                let old_at = self
-                    .life
-                    .map(|life| now + life - life * rand::random_range(0..=LIFE_JITTER_PERCENT) / 100);
-                self.open.push(OpenLink {
-                    link,
-                    line: number,
-                    socket,
-                    opened: now,
-                    old_at,
-                    subscribed: 0,
-                    subscribed_at: now,
-                    phase: Phase::Serving,
-                });
+                self.open.push(OpenLink::new(link, number, socket, self.life));
                 self.metrics.connects_total.increment(1);
-                self.count_open();
                 tracing::info!(exchange = self.exchange, connection = self.name, link = link.0, "connected");
                 Some(LinkEvent::Opened(link))
             }
@@ -287,45 +219,34 @@ impl Links {
 
     /// Sends a text frame; what cannot be sent loses the link.
     pub(super) fn send(&mut self, link: Link, text: String) {
-        let Some(open) = self.open.iter_mut().find(|open| open.link == link) else { return };
-        if let Err(reason) = open.socket.send(Message::text(text)) {
+        if let Some(Err(reason)) = self.find(link).map(|open| open.send(text)) {
             self.lose(link, &reason);
         }
     }
 
     /// The exchange acknowledged streams on a link.
     pub(super) fn subscribed(&mut self, link: Link, streams: usize) {
-        if let Some(open) = self.open.iter_mut().find(|open| open.link == link) {
-            open.subscribed += streams;
-            open.subscribed_at = Instant::now();
+        if let Some(open) = self.find(link) {
+            open.subscribed(streams);
         }
     }
 
     /// Replaces a link as its session asks.
     pub(super) fn replace(&mut self, link: Link, why: &Lost) {
-        let Some(open) = self.open.iter_mut().find(|open| open.link == link) else { return };
         match why {
+            Lost::Silence | Lost::Refused(_) => self.lose(link, &why.to_string()),
             Lost::Announced | Lost::Stale(_) => {
-                if open.phase != Phase::Serving {
-                    return;
-                }
-                open.phase = Phase::Leaving;
-                let lived = open.opened.elapsed();
-                tracing::info!(
-                    exchange = self.exchange,
-                    connection = self.name,
-                    link = link.0,
-                    %why,
-                    "opening a successor"
-                );
+                let Some(open) = self.find(link).filter(|open| open.is_serving()) else { return };
+                open.leave();
+                let (number, age) = (open.line, open.age());
+                tracing::info!(exchange = self.exchange, connection = self.name, link = link.0, %why, "opening a successor");
                 // One that says so again and again is not dialled at full speed.
-                if lived < self.stable_after
-                    && let Some(line) = self.lines.get_mut(open.line)
+                if age < self.stable_after
+                    && let Some(line) = self.lines.get_mut(number)
                 {
-                    line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(lived));
+                    line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(age));
                 }
             }
-            Lost::Silence | Lost::Refused(_) => self.lose(link, &why.to_string()),
         }
     }
 
@@ -333,10 +254,8 @@ impl Links {
     pub(super) fn stop(&mut self) {
         self.is_stopping = true;
         self.dials.clear();
-        let now = Instant::now();
-        // From the back: a link that cannot be written to goes at once.
-        for at in (0..self.open.len()).rev() {
-            self.close(at, now);
+        for link in self.links(|_| true) {
+            self.close(link);
         }
     }
 
@@ -345,30 +264,27 @@ impl Links {
         self.open.is_empty() && self.events.is_empty()
     }
 
-    fn close(&mut self, at: usize, now: Instant) {
-        let Some(open) = self.open.get_mut(at) else { return };
-        if matches!(open.phase, Phase::Closing(_)) {
-            return;
-        }
-        open.phase = Phase::Closing(now);
-        if let Err(reason) = open.socket.send(Message::Close(None)) {
-            let link = open.link;
+    fn find(&mut self, link: Link) -> Option<&mut OpenLink> {
+        self.open.iter_mut().find(|open| open.link == link)
+    }
+
+    fn links(&self, which: impl Fn(&&OpenLink) -> bool) -> Vec<Link> {
+        self.open.iter().filter(which).map(|open| open.link).collect()
+    }
+
+    fn close(&mut self, link: Link) {
+        if let Some(Err(reason)) = self.find(link).map(OpenLink::close) {
             self.lose(link, &reason);
         }
     }
 
     /// Removes a link and tells it.
     fn lose(&mut self, link: Link, reason: &str) {
-        self.remove(link, reason);
-        self.events.push_back(LinkEvent::Closed(link));
-    }
-
-    fn remove(&mut self, link: Link, reason: &str) {
         let Some(at) = self.open.iter().position(|open| open.link == link) else { return };
         let gone = self.open.remove(at);
+        self.events.push_back(LinkEvent::Closed(link));
         self.metrics.disconnects_total.increment(1);
-        self.count_open();
-        if matches!(gone.phase, Phase::Closing(_)) {
+        if gone.is_closing() {
             tracing::debug!(exchange = self.exchange, connection = self.name, link = link.0, "closed");
             return;
         }
@@ -380,14 +296,15 @@ impl Links {
             "connection lost"
         );
         // The line of one that was leaving dials already.
-        if gone.phase == Phase::Serving
+        if gone.is_serving()
             && let Some(line) = self.lines.get_mut(gone.line)
         {
-            line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(gone.opened.elapsed()));
+            line.dial = Dialing::From(Instant::now() + line.backoff.next_delay(gone.age()));
         }
     }
 
-    fn count_open(&self) {
-        self.metrics.connection_up.set(u32::from(!self.open.is_empty()));
+    /// Sockets that are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
     }
 }

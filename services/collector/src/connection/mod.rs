@@ -5,6 +5,7 @@
 //! is planned, across reconnects. When told to stop, the sockets are closed by the protocol's handshake and read to their
 //! end, so that no frame the exchange sent is dropped; then the session drains.
 
+mod link;
 mod links;
 
 use std::future::Future;
@@ -39,6 +40,9 @@ const TICK: Duration = Duration::from_millis(20);
 const BOARD_INTERVAL: Duration = Duration::from_secs(1);
 /// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Requests under way at once. A session has eight open; more are those it has given up because its socket died, and that
+/// still wait for the exchange's budget.
+const ANSWERS_MAX: usize = 32;
 /// Commands waiting for a connection; whoever sends more waits, which is right for an operator's.
 pub(crate) const COMMANDS_MAX: usize = 16;
 
@@ -98,16 +102,16 @@ pub(crate) struct Connection {
     exchange: &'static str,
     name: Arc<str>,
     session: Box<dyn Session>,
+    redundancy: u64,
     links: Links,
     outbox: Outbox,
     rest: Rest,
-    /// Requests under way; bounded by the session, which asks once per symbol and purpose.
+    /// Requests under way; at most [`ANSWERS_MAX`] that wait for REST.
     answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
     commands: mpsc::Receiver<Command>,
     pressure: watch::Receiver<Pressure>,
     /// What the session was told last.
     pressure_told: Pressure,
-    board: Board,
     board_told: Instant,
     tap: Tap,
 }
@@ -115,19 +119,20 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(config: ConnectionConfig) -> Self {
         let ConnectionConfig { exchange, name, path, metrics, shared, .. } = config;
+        let post = shared.board.post(exchange, &name);
         let links =
             LinksConfig { redundancy: config.redundancy, reconnect: shared.reconnect, life: config.life };
         Self {
             exchange,
             session: config.session,
+            redundancy: config.redundancy as u64,
             links: Links::new((exchange, &name), path, config.dialer, links, metrics.socket.clone()),
-            outbox: Outbox::new(Overflow::new(shared.queue, &shared.queues), metrics),
+            outbox: Outbox::new(Overflow::new(shared.queue, &shared.queues), post, metrics),
             rest: config.rest,
             answers: FuturesUnordered::new(),
             commands: config.commands,
             pressure: shared.pressure,
             pressure_told: Pressure::None,
-            board: shared.board,
             board_told: Instant::now(),
             tap: shared.tap,
             name: name.into(),
@@ -168,6 +173,10 @@ impl Connection {
             LinkEvent::Opened(link) => {
                 let now = clock::now();
                 self.tapped(now, || TapEvent::Opened(link));
+                // Links are counted up from one.
+                if link.0 > self.redundancy {
+                    self.outbox.metrics.websocket.reconnections_total.increment(1);
+                }
                 self.session.opened(link, now, self.outbox.received());
             }
             LinkEvent::Closed(link) => {
@@ -252,9 +261,13 @@ impl Connection {
     fn perform(&mut self) {
         for request in std::mem::take(&mut self.outbox.fetches) {
             self.tapped(clock::now(), || TapEvent::Asked(request.clone()));
-            let rest = self.rest.clone();
+            let rest = if self.answers.len() < ANSWERS_MAX { Some(self.rest.clone()) } else { None };
             self.answers.push(Box::pin(async move {
-                (request.id, rest.get(&request.path, request.weight, request.limit).await)
+                let answer = match rest {
+                    Some(rest) => rest.get(&request.path, request.weight, request.limit).await,
+                    None => Err(FetchFailed::Transport("too many requests wait already".to_owned())),
+                };
+                (request.id, answer)
             }));
         }
         for (link, text) in std::mem::take(&mut self.outbox.sends) {
@@ -306,6 +319,7 @@ impl Connection {
     fn tell_board(&mut self) {
         self.board_told = Instant::now();
         self.outbox.metrics.socket.overflow_messages.set(self.outbox.overflow.waiting());
-        self.board.streams(self.exchange, &self.name, self.session.status(clock::now()));
+        self.outbox.metrics.websocket.connected.set(u32::from(self.links.open() > 0));
+        self.outbox.post.write(self.session.status(clock::now()), self.links.open());
     }
 }

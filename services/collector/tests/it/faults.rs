@@ -115,3 +115,37 @@ async fn too_many_requests_is_obeyed() {
     assert!(log.contains("the exchange says we ask too often"), "{log}");
     rig.finish().await.assert_trades_are_whole_or_declared();
 }
+
+#[tokio::test]
+async fn a_refused_address_turns_that_market_off_says_what_to_do_and_is_tried_again() {
+    let rig = Rig::start().await;
+    rig.flowing().await;
+    let refused = json!({
+        "fault": "rate_limit", "status": 451, "market_type": "spot", "for_ms": 4000, "retry_after_seconds": 2,
+    });
+    rig.control("fault", &refused).await;
+    rig.control("fault", &json!({ "fault": "disconnect", "market_type": "spot" })).await;
+    poll_until(DEADLINE, "health says what to do", async || {
+        let health = rig.health().await;
+        let reason = health["checks"]["exchanges"]["reason"].as_str().unwrap_or_default();
+        ["binance_spot", "451", "exchanges.binance_spot.proxy", "enabled: false"]
+            .iter()
+            .all(|part| reason.contains(part))
+    })
+    .await;
+    // A collector that starts while it lasts waits for the list of spot alone.
+    let mut another = rig.another_collector(&[]);
+    poll_until(DEADLINE, "USDⓈ-M is collected, spot is refused", async || {
+        let log = another.log();
+        log.contains("binance_spot refuses this address")
+            && log.matches("order book synchronised").count() >= 2
+    })
+    .await;
+    rig.flowing().await;
+    poll_until(DEADLINE, "both collect spot again", async || {
+        another.log().matches("order book synchronised").count() >= 4
+    })
+    .await;
+    assert!(another.stop().success(), "{}", another.log());
+    rig.finish().await.assert_trades_are_whole_or_declared();
+}

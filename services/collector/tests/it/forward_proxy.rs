@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +21,7 @@ pub(crate) struct ForwardProxy {
 #[derive(Default)]
 struct Seen {
     requests: AtomicUsize,
-    refused: AtomicUsize,
+    is_without_tunnels: AtomicBool,
     /// One a tunnel, in the order they were opened; a message cuts it.
     tunnels: Mutex<Vec<broadcast::Sender<()>>>,
 }
@@ -54,8 +54,9 @@ impl ForwardProxy {
         self.seen.requests.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn refused(&self) -> usize {
-        self.seen.refused.load(Ordering::Relaxed)
+    /// Answers CONNECT with 403 from now on.
+    pub(crate) fn refuse_tunnels(&self) {
+        self.seen.is_without_tunnels.store(true, Ordering::Relaxed);
     }
 
     /// Cuts tunnels by their number, counted from 0 as they were opened.
@@ -78,8 +79,14 @@ async fn serve(mut client: TcpStream, seen: Arc<Seen>) {
     let mut words = head.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     if !head.contains(CREDENTIALS) {
-        seen.refused.fetch_add(1, Ordering::Relaxed);
-        client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await.ok();
+        client
+            .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .ok();
+        return;
+    }
+    if method == "CONNECT" && seen.is_without_tunnels.load(Ordering::Relaxed) {
+        client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.ok();
         return;
     }
     let authority = target.strip_prefix("http://").unwrap_or(target).split('/').next().unwrap();

@@ -128,6 +128,33 @@ impl Rig {
         get(&self.http, &format!("http://{address}/health")).await
     }
 
+    /// The collector's page of every stream; `query` begins with `?` or is empty.
+    pub(crate) async fn streams(&self, query: &str) -> Value {
+        let address = self.addresses["health"].as_str().unwrap();
+        get(&self.http, &format!("http://{address}/status{query}")).await
+    }
+
+    /// The collector's configuration.
+    pub(crate) fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Changes the collector's configuration file. Nobody is told.
+    pub(crate) fn rewrite(&mut self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.config);
+        let (new, path) = (self.folder.path().join("new.yaml"), self.folder.path().join("collector.yaml"));
+        // In one step, as an editor does: the collector may be about to read it.
+        std::fs::write(&new, self.config.to_string()).unwrap();
+        std::fs::rename(new, path).unwrap();
+    }
+
+    /// Gives the collector an order over NATS.
+    pub(crate) async fn order(&self, order: &str, body: &Value) -> Value {
+        let subject = format!("control.collector.{order}");
+        let answer = self.bus.ask(&subject, body.to_string().into()).await.unwrap();
+        serde_json::from_slice(&answer).unwrap()
+    }
+
     pub(crate) async fn metrics(&self) -> String {
         let address = self.addresses["metrics"].as_str().unwrap();
         self.http.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap()

@@ -25,7 +25,10 @@ async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
     .await;
     let under_pressure = pressure(&rig).await;
     assert_eq!(under_pressure["status"], "degraded", "{under_pressure}");
-    assert!(rig.metric("marketprism_collector_overflow_messages").await <= 3 * 110, "the overflow is bounded");
+    assert!(
+        rig.metric("marketprism_collector_overflow_messages").await <= 3 * 110,
+        "the overflow is bounded"
+    );
     rig.nats.restart();
     rig.flowing().await;
     rig.more_of_everything().await;
@@ -41,7 +44,10 @@ async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
         .map(|gap| gap["to_sequence"].as_u64().unwrap() - gap["from_sequence"].as_u64().unwrap() + 1)
         .sum();
     let (sent, contained) = stored.books_contain();
-    assert!(contained <= sent && sent <= contained + declared, "{sent} sent, {contained} stored, {declared} declared");
+    assert!(
+        contained <= sent && sent <= contained + declared,
+        "{sent} sent, {contained} stored, {declared} declared"
+    );
 }
 
 #[tokio::test]
@@ -59,5 +65,8 @@ async fn a_memory_limit_that_is_met_holds_books_back_and_trades_flow() {
     // What was held back is published at the end.
     let (sent, contained) = stored.books_contain();
     assert_eq!(contained, sent, "{}", stored.log);
-    assert!(stored.of(DataType::OrderBook).count() < usize::try_from(sent / 2).unwrap(), "books were not held back");
+    assert!(
+        stored.of(DataType::OrderBook).count() < usize::try_from(sent / 2).unwrap(),
+        "books were not held back"
+    );
 }
