@@ -10,7 +10,7 @@
 //!   `hub.subscriptions.add(stream, connection, name)`, or, where the exchange pushes a book first,
 //!   `hub.subscribe_with_book(…)`, which leaves no gap between that book and the updates behind it.
 //! - `rest() -> Router<Arc<Hub>>`: its REST paths. `slow_rest` and `rate_limit` are obeyed before they are reached;
-//!   `refusal(status, retry_after_seconds)` is the body to refuse with. What clients poll is written into the ledger
+//!   `refusal(status)` is the body to refuse with. What clients poll is written into the ledger
 //!   with `hub.ledger.note_polled(…)`.
 //! - `publish(hub, index, instrument, event) -> u64`: one event of the generator to every stream that shows it, with
 //!   `hub.publish(stream, || Frame::new(text, index, record))`, for as many messages of the rate as it returns. Trades

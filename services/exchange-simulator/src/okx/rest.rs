@@ -177,21 +177,21 @@ fn funding_rate(hub: &Hub, parameters: &Parameters) -> Answer {
     } else {
         vec![instrument(hub, parameters)?]
     };
-    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+    rows_of(hub, indices, |generator, instrument, index, now_ms| {
         frames::funding_row(instrument, &generator.mark(index, now_ms)?)
     })
 }
 
 fn open_interest(hub: &Hub, parameters: &Parameters) -> Answer {
     let indices = named_or_all(hub, parameters)?;
-    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+    rows_of(hub, indices, |generator, instrument, index, now_ms| {
         Some(frames::open_interest_row(instrument, &generator.open_interest(index, now_ms)?))
     })
 }
 
 fn mark_price(hub: &Hub, parameters: &Parameters) -> Answer {
     let indices = named_or_all(hub, parameters)?;
-    rows_of(hub, indices, "", |generator, instrument, index, now_ms| {
+    rows_of(hub, indices, |generator, instrument, index, now_ms| {
         Some((frames::mark_row(instrument, &generator.mark(index, now_ms)?), Record::Unrecorded))
     })
 }
@@ -247,7 +247,6 @@ fn ratio(hub: &Hub, parameters: &Parameters, of: RatioOf, data_type: Option<Data
 fn rows_of(
     hub: &Hub,
     indices: Vec<usize>,
-    series: &'static str,
     row: impl Fn(&Generator, &Instrument, usize, i64) -> Option<(String, Record)>,
 ) -> Answer {
     let generator = generator(hub)?;
@@ -256,7 +255,7 @@ fn rows_of(
     for index in indices {
         let told = hub.catalogue.get(index).and_then(|one| row(generator, one, index, now_ms));
         if let Some((row, record)) = told {
-            hub.ledger.note_polled(index, series, &record);
+            hub.ledger.note_polled(index, "", &record);
             rows.push(row);
         }
     }
