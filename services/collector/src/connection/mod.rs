@@ -5,6 +5,7 @@
 //! is planned, across reconnects. When told to stop, the sockets are closed by the protocol's handshake and read to their
 //! end, so that no frame the exchange sent is dropped; then the session drains.
 
+mod config;
 mod link;
 mod links;
 
@@ -16,23 +17,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use marketprism_core::{Instrument, MarketType, Timestamp};
+use marketprism_core::Timestamp;
 use marketprism_exchanges::{FetchFailed, Frame, Link, Pressure, Rejected, RequestId, Session};
-use marketprism_service::{BackoffConfig, CancellationToken};
-use tokio::sync::{mpsc, oneshot, watch};
+use marketprism_service::CancellationToken;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::board::Board;
 use crate::clock;
-use crate::metrics::ConnectionMetrics;
 use crate::outbox::Outbox;
 use crate::overflow::Overflow;
-use crate::queue::{Queue, QueuesConfig};
 use crate::rest::Rest;
-use crate::socket::Dialer;
 use crate::tap::{Tap, TapEvent, Tapped};
 use links::{LinkEvent, Links, LinksConfig};
+
+pub(crate) use config::{COMMANDS_MAX, Command, ConnectionConfig, Shared};
 
 /// How often the session's clock ticks; the finest publish interval of books.
 const TICK: Duration = Duration::from_millis(20);
@@ -43,57 +42,6 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Requests under way at once. A session has eight open; more are those it has given up because its socket died, and that
 /// still wait for the exchange's budget.
 const ANSWERS_MAX: usize = 32;
-/// Commands waiting for a connection; whoever sends more waits, which is right for an operator's.
-pub(crate) const COMMANDS_MAX: usize = 16;
-
-/// What a running connection can be told.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// The instruments wanted from now on; the others' streams never notice.
-    SetInstruments(Vec<Instrument>),
-    /// Builds a book anew; answers whether there is one.
-    Resync {
-        /// Where it trades.
-        market_type: MarketType,
-        /// Canonical symbol.
-        symbol: String,
-        /// Whether it is here.
-        reply: oneshot::Sender<bool>,
-    },
-}
-
-/// What all connections of the collector share.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    /// To the publisher.
-    pub(crate) queue: Queue,
-    pub(crate) queues: QueuesConfig,
-    pub(crate) pressure: watch::Receiver<Pressure>,
-    pub(crate) board: Board,
-    /// Pauses between attempts to connect.
-    pub(crate) reconnect: BackoffConfig,
-    pub(crate) tap: Tap,
-}
-
-/// What one connection is made of.
-pub(crate) struct ConnectionConfig {
-    /// The integration's id.
-    pub(crate) exchange: &'static str,
-    /// Name in the plan, logs and metrics.
-    pub(crate) name: String,
-    /// Below the WebSocket base; `None` where everything is polled.
-    pub(crate) path: Option<&'static str>,
-    pub(crate) session: Box<dyn Session>,
-    /// Sockets kept open at once: 1, or 2 for A/B redundancy.
-    pub(crate) redundancy: usize,
-    /// How long a socket is used before a successor replaces it; it varies by a tenth.
-    pub(crate) life: Option<Duration>,
-    pub(crate) dialer: Dialer,
-    pub(crate) rest: Rest,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) metrics: ConnectionMetrics,
-    pub(crate) shared: Shared,
-}
 
 type Answer = (RequestId, Result<Bytes, FetchFailed>);
 
