@@ -50,6 +50,11 @@ impl Process {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Sends SIGHUP, as an operator who changed the configuration does.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// Waits for its end; it is killed, and the test fails, when that takes longer than any grace period.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + STOP_DEADLINE;

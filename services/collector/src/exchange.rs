@@ -151,7 +151,8 @@ impl Exchange {
         let id = self.integration.id;
         let Some(listed) = self.listed.borrow().clone() else { return Change::default() };
         let current: Vec<_> = self.running.values().map(|running| running.planned.clone()).collect();
-        let before: BTreeSet<_> = symbols(&current).map(|(instrument_id, _)| instrument_id.to_owned()).collect();
+        let before: BTreeSet<_> =
+            symbols(&current).map(|(instrument_id, _)| instrument_id.to_owned()).collect();
         let selected = select(self.integration, &self.config, &listed, &before);
         let complaint = selected.complaint(id);
         if let Some(complaint) = &complaint {
@@ -272,7 +273,8 @@ fn symbols(planned: &[Planned]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn difference(before: &[Planned], after: &[Planned]) -> Change {
-    let (before, after): (BTreeMap<_, _>, BTreeMap<_, _>) = (symbols(before).collect(), symbols(after).collect());
+    let (before, after): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (symbols(before).collect(), symbols(after).collect());
     let missing = |from: &BTreeMap<&str, &str>, of: &BTreeMap<&str, &str>| {
         let missing = of.iter().filter(|(instrument_id, _)| !from.contains_key(*instrument_id));
         missing.map(|(_, symbol)| (*symbol).to_owned()).collect()

@@ -156,7 +156,9 @@ impl Fleet {
         let order = Order::Resync(market_type, symbol.clone(), reply);
         let sent = member.orders.send(order).await;
         if sent.is_ok() && answer.await.unwrap_or(false) {
-            return Ok(json!({ "resync": { "exchange": exchange, "market_type": market_type, "symbol": symbol } }));
+            return Ok(
+                json!({ "resync": { "exchange": exchange, "market_type": market_type, "symbol": symbol } }),
+            );
         }
         Err(Declined::NoBook { exchange, market_type, symbol })
     }
@@ -224,8 +226,8 @@ impl Fleet {
         }
         let way = Way::new(config.proxy.as_ref().or(self.config.proxy.as_ref()));
         let (bus, shared) = (Some(self.bus.clone()), self.shared.clone());
-        let exchange = Exchange::new(integration, config.clone(), way, &self.hosts, bus, shared)
-            .context(id)?;
+        let exchange =
+            Exchange::new(integration, config.clone(), way, &self.hosts, bus, shared).context(id)?;
         let (sender, orders) = mpsc::channel(ORDERS_MAX);
         let stop = stop.child_token();
         let member = Member { orders: sender, listed: exchange.listed(), stop: stop.clone() };

@@ -127,7 +127,16 @@ fn too_many(integration: &Integration, exchange: &ExchangeConfig, planned: &[Pla
 fn shown(plans: &Plans) -> String {
     let mut table = Table::new();
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["exchange", "connection", "path", "sockets", "streams", "subscribed after", "data types", "symbols"]);
+    table.set_header([
+        "exchange",
+        "connection",
+        "path",
+        "sockets",
+        "streams",
+        "subscribed after",
+        "data types",
+        "symbols",
+    ]);
     for line in &plans.connections {
         let Line { symbols, streams, streams_max, subscribe_seconds, .. } = line;
         let mut names: Vec<_> = symbols.iter().take(SHOWN_MAX).map(String::as_str).collect();

@@ -73,6 +73,10 @@ fn with_file(layers: Builder, path: &Path) -> Result<Builder, ConfigError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::invalid("--config", &shown, format_args!("failed to read: {error}")))?;
+    if text.trim().is_empty() {
+        // Half of a replacement, most likely: taking it for "all defaults" would make a running service something else.
+        return Err(ConfigError::invalid("--config", &shown, "is empty"));
+    }
     let source = File::from_str(&text, FileFormat::Yaml);
     // Built alone first, so that an error of its syntax names the file.
     Config::builder()

@@ -9,9 +9,7 @@ use marketprism_service::{Context, Report};
 use procfs::process::{FDTarget, Process};
 
 use super::{STATES, Shared, key};
-use crate::metrics::{
-    FreshnessMetrics, MarketMetrics, ResourcesMetrics, StateMetrics, StreamMetrics, place,
-};
+use crate::metrics::{FreshnessMetrics, MarketMetrics, ResourcesMetrics, StateMetrics, StreamMetrics, place};
 
 /// Reports between two looks at the process's sockets: the table of the whole machine's is read for it.
 const RESOURCES_EVERY: u32 = 5;
@@ -73,7 +71,8 @@ impl Gauges {
         for exchange in &self.exchanges {
             let streams: Vec<_> = streams_of(shared, exchange).collect();
             let symbols: BTreeSet<_> = streams.iter().map(|one| (one.market_type, &one.symbol)).collect();
-            let mut books = streams.iter().filter(|stream| stream.data_type == DataType::OrderBook).peekable();
+            let mut books =
+                streams.iter().filter(|stream| stream.data_type == DataType::OrderBook).peekable();
             let is_synced = books.peek().is_some() && books.all(|book| book.state == StreamState::Live);
             let metrics = MarketMetrics::new_with_labels(&labels(exchange));
             metrics.active_symbols_count.set(count(symbols.len()));
@@ -121,8 +120,11 @@ impl Gauges {
                 ("symbol", symbol.clone()),
                 ("data_type", data_type.to_string()),
             ]);
-            let rate = present.get(id).and_then(|(entry, stream)| entry.counts.get(&key(stream))?.rate.per_minute);
-            metrics.stream_events_per_minute.set(count(usize::try_from(rate.unwrap_or(0)).unwrap_or(usize::MAX)));
+            let rate =
+                present.get(id).and_then(|(entry, stream)| entry.counts.get(&key(stream))?.rate.per_minute);
+            metrics
+                .stream_events_per_minute
+                .set(count(usize::try_from(rate.unwrap_or(0)).unwrap_or(usize::MAX)));
             if let Some(last) = present.get(id).and_then(|(_, stream)| stream.last_event) {
                 metrics.stream_last_event_timestamp_seconds.set(seconds(last));
             }

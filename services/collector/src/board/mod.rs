@@ -180,7 +180,8 @@ impl Post {
     /// Counts a book that was thrown away and is being built again.
     pub(crate) fn resync(&self, symbol: &str) {
         self.with(|entry| {
-            let of_symbol = |(_, of, data_type): &StreamKey| of == symbol && *data_type == DataType::OrderBook;
+            let of_symbol =
+                |(_, of, data_type): &StreamKey| of == symbol && *data_type == DataType::OrderBook;
             let books = entry.counts.iter_mut().filter(|(key, _)| of_symbol(key));
             books.for_each(|(_, counts)| counts.resyncs += 1);
         });
@@ -255,7 +256,12 @@ mod tests {
         let counts = |board: &Board| {
             let shared = board.lock();
             let entry = shared.connections.values().next().unwrap();
-            (entry.links, entry.counts.len(), entry.counts[&key(&stream)].gaps, entry.counts[&key(&stream)].resyncs)
+            (
+                entry.links,
+                entry.counts.len(),
+                entry.counts[&key(&stream)].gaps,
+                entry.counts[&key(&stream)].resyncs,
+            )
         };
         assert_eq!(counts(&board), (2, 1, 1, 1));
         drop(post);

@@ -60,7 +60,8 @@ pub(crate) fn page(board: &Board, query: &BTreeMap<String, String>) -> Value {
 fn line(place: &Place, entry: &Entry, stream: &StreamStatus, now: Timestamp) -> Value {
     let counts = entry.counts.get(&key(stream)).copied().unwrap_or_default();
     let millis = |later: Timestamp, earlier: Timestamp| later.micros_since(earlier) / 1_000;
-    let latency = stream.last_received.zip(stream.last_event).map(|(received, event)| millis(received, event));
+    let latency =
+        stream.last_received.zip(stream.last_event).map(|(received, event)| millis(received, event));
     json!({
         "exchange": place.exchange,
         "connection": place.connection,

@@ -10,5 +10,14 @@
 
 mod faults;
 mod flow;
+mod forward_proxy;
+mod links;
+mod matrix;
+mod matrix_checks;
+mod matrix_tape;
+mod proxy;
+mod reload;
 mod rig;
+mod squeeze;
 mod start;
+mod status;

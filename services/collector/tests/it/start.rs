@@ -35,10 +35,12 @@ fn bad_configuration_is_exit_64_with_path_and_value() {
         ("exchanges: {binance_spot: {trade_stream: kline}}", "exchanges.binance_spot.trade_stream", "kline"),
         ("exchanges: {binance_spot: {orderbook: {depth: 0}}}", "exchanges.binance_spot.orderbook.depth", "0"),
         (
-            "exchanges: {binance_spot: {enabled: false}, binance_usdm: {enabled: false}}",
+            "exchanges: {binance_spot: {enabled: false}, binance_usdm: {enabled: false}, okx_spot: {enabled: false}, \
+             okx_swap: {enabled: false}, deribit: {enabled: false}}",
             "exchanges",
             "none enabled",
         ),
+        ("", "--config", "is empty"),
         ("exchanges: {binance_spot: {symbols: some}}", "exchanges.binance_spot.symbols", "some"),
         ("exchanges: {binance_spot: {symbols: [btc-usdt]}}", "exchanges.binance_spot.symbols", "btc-usdt"),
         ("exchanges: {binance_spot: {exclude: ['']}}", "exchanges.binance_spot.exclude", "is empty"),
@@ -136,7 +138,7 @@ async fn a_port_in_use_is_named() {
 #[tokio::test]
 async fn a_symbol_the_exchange_does_not_list_is_named_and_the_others_flow() {
     let rig = Rig::start_with(|config| {
-        config["exchanges"]["binance_spot"]["symbols"].as_array_mut().unwrap().push(json!("NOPE-USDT"));
+        config["exchanges"]["binance_spot"]["symbols"] = json!(["BTC-USDT", "ETH-USDT", "NOPE-USDT"]);
     })
     .await;
     poll_until(DEADLINE, "degraded, and everything else flows", async || {
