@@ -10,6 +10,8 @@
 //! 4. A keep-alive (`prevSeqId` equals `seqId`, no levels) says once a minute that nothing changed.
 //! 5. After maintenance the exchange counts anew: one update whose `seqId` is below its `prevSeqId`. It is applied like any
 //!    other. Each socket brings it in its turn, so positions are compared by how often that happened (the epoch) first.
+//!    Message ids fall with it; a book whose id the broker still remembers is left out (`crate::used_ids`), and its
+//!    updates are counted in the next one.
 //! 6. The last update once more is ignored. Anything else is a break of that socket's stream: unsubscribe and subscribe
 //!    this instrument, on this socket. While another socket follows the book, nothing is missing. Where none does, the
 //!    book is thrown away; what lies between its end and the next snapshot is one gap, declared when that snapshot tells

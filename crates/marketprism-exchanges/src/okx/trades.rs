@@ -1,6 +1,7 @@
 //! Trades on the wire, on the socket and from REST.
 //!
-//! Ids are consecutive over the single matches of an instrument. The socket merges the matches of one taker order at one
+//! Ids are consecutive over the single matches of an instrument: in the recordings of 2021 and 2022, from before prints
+//! were merged, each follows the one before without exception. The socket merges the matches of one taker order at one
 //! price from one source: `tradeId` is the last of them, `count` how many. REST has the single matches. So a message's id
 //! names one content: a merged print says its first and last trade and counts as an aggregate, a single match, from
 //! either source, goes by its own id. Holes lie between prints, so what fills them is never part of a merged one that was
