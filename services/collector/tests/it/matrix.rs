@@ -10,7 +10,7 @@ use marketprism_testkit::poll_until;
 use serde_json::{Value, json};
 
 use crate::matrix_checks::{assert_books_are_the_exchanges, assert_trades_are_whole_or_declared};
-use crate::matrix_tape::{Part, Tape};
+use crate::matrix_tape::{Part, Parts, Tape};
 use crate::rig::{DEADLINE, Rig, place};
 
 /// The simulator's markets, and the collector's name of each.
@@ -98,23 +98,27 @@ impl Matrix {
         let exchange =
             |id: &str| (id.to_owned(), json!({ "symbols": "all", "data_types": ["trade", "orderbook"] }));
         let exchanges: serde_json::Map<_, _> = MARKETS.iter().map(|(_, id)| exchange(id)).collect();
-        let rig = Rig::launch(&arguments, exchanges.into(), |_| {}).await;
+        let shallow = |config: &mut Value| {
+            for (_, id) in MARKETS {
+                config["exchanges"][id]["orderbook"]["depth"] = json!(5);
+            }
+        };
+        let rig = Rig::launch(&arguments, exchanges.into(), shallow).await;
         // Volatility indices have neither trades nor books.
         let status = rig.status().await;
         let traded = status["instruments"].as_array().unwrap().iter();
         let instruments =
             traded.filter(|one| one["symbol"].as_str().unwrap().contains('-')).map(place).collect();
         let mut matrix = Self { tape: Tape::of(&rig.bus).await, rig, instruments };
-        matrix.flows(0, "the start").await;
+        matrix.flows(&Parts::new(), "the start").await;
         matrix
     }
 
-    /// Waits until each instrument has brought a trade and a book after the first `from` messages, and all are live.
-    async fn flows(&mut self, from: usize, after: &str) {
+    /// Waits until each instrument has brought a trade and a book since `earlier`, and all are live.
+    async fn flows(&mut self, earlier: &Parts, after: &str) {
         let (rig, tape) = (&self.rig, &mut self.tape);
         poll_until(DEADLINE, &format!("everything flows after {after}"), async || {
-            tape.read().await;
-            let parts = tape.since(from);
+            let parts = tape.read_since(earlier).await;
             let flows = |instrument: &String| {
                 parts.get(instrument).is_some_and(|part| part.books > 0 && part.trades > 0)
             };
@@ -136,8 +140,7 @@ impl Matrix {
         }
         let (rig, tape) = (&self.rig, &mut self.tape);
         poll_until(PATIENCE, &format!("the effect of {what}"), async || {
-            tape.read().await;
-            let parts = tape.since(before);
+            let parts = tape.read_since(&before).await;
             let all = |shows: fn(&Part) -> bool| {
                 concerned.iter().all(|instrument| parts.get(instrument).is_some_and(shows))
             };
@@ -153,8 +156,8 @@ impl Matrix {
         })
         .await;
         let recovered = tape.read().await;
-        self.flows(recovered, &what).await;
-        let parts = self.tape.since(before);
+        self.flows(&recovered, &what).await;
+        let parts = self.tape.read_since(&before).await;
         for instrument in &others {
             assert!(
                 parts[instrument].is_untouched(),
@@ -227,29 +230,28 @@ impl Matrix {
             let before = self.tape.read().await;
             for _ in 0..2 {
                 let now = self.tape.read().await;
-                self.flows(now, "all was over").await;
+                self.flows(&now, "all was over").await;
             }
-            if self.tape.since(before).values().all(Part::is_untouched) {
+            if self.tape.read_since(&before).await.values().all(Part::is_untouched) {
                 return;
             }
         }
     }
 
     /// The exchange wants nothing to do with us any more: it is off, says why, and the others go on.
-    async fn forbid(&mut self, at: &At) {
-        let forbidden = json!({ "fault": "rate_limit", "status": 451, "for_ms": 600_000 });
+    async fn forbid(&mut self, at: &At, status: u16) {
+        let forbidden = json!({ "fault": "rate_limit", "status": status, "for_ms": 600_000 });
         for fault in [forbidden, json!({ "fault": "disconnect" })] {
             self.rig.control("fault", &at.with(&fault)).await;
         }
         poll_until(DEADLINE, "the exchange is off", async || {
             let health = self.rig.health().await;
-            health["checks"]["exchanges"].to_string().contains("451")
+            health["checks"]["exchanges"].to_string().contains(&status.to_string())
         })
         .await;
         let before = self.tape.read().await;
         poll_until(DEADLINE, "the others go on", async || {
-            self.tape.read().await;
-            let parts = self.tape.since(before);
+            let parts = self.tape.read_since(&before).await;
             let mut others = self.instruments.iter().filter(|instrument| !at.means(instrument));
             others.all(|instrument| parts.get(instrument).is_some_and(|it| it.books > 2 && it.trades > 0))
         })
@@ -302,7 +304,7 @@ async fn what_happens_to_connections_of_binance() {
     let usdm = At { exchange: "binance", market_types: &["perpetual", "futures"] };
     matrix.inject_at_connections(&spot).await;
     matrix.inject_at_connections(&usdm).await;
-    matrix.forbid(&usdm).await;
+    matrix.forbid(&usdm, 403).await;
     matrix.finish().await;
 }
 
@@ -313,7 +315,7 @@ async fn what_happens_to_connections_of_okx_and_deribit() {
     let deribit = At { exchange: "deribit", market_types: &[] };
     matrix.inject_at_connections(&okx).await;
     matrix.inject_at_connections(&deribit).await;
-    matrix.forbid(&deribit).await;
+    matrix.forbid(&deribit, 451).await;
     matrix.finish().await;
 }
 

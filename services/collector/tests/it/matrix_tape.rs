@@ -1,4 +1,4 @@
-//! Everything that reaches the streams, read while it happens, and what each instrument's part of it says.
+//! What reaches the streams, counted by instrument while it happens.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,14 +9,17 @@ use serde_json::Value;
 
 use crate::rig::place;
 
-/// All messages so far, each stream's in its order.
+/// Every message so far, by instrument.
 pub(crate) struct Tape {
     consumers: Vec<Consumer>,
-    messages: Vec<Value>,
+    parts: Parts,
 }
 
-/// What one instrument brought in a part of the tape.
-#[derive(Debug, Default)]
+/// By exchange, market type and instrument id.
+pub(crate) type Parts = BTreeMap<String, Part>;
+
+/// What one instrument brought.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
     pub(crate) trades: usize,
     /// Trades fetched afterwards.
@@ -32,6 +35,31 @@ impl Part {
     pub(crate) fn is_untouched(&self) -> bool {
         self.gaps.is_empty() && self.first_books == 0 && self.backfilled == 0
     }
+
+    fn add(&mut self, message: Value) {
+        match message["data_type"].as_str().unwrap() {
+            "trade" => {
+                self.trades += 1;
+                self.backfilled += usize::from(message["source"] == "backfill");
+            }
+            "orderbook" => {
+                self.books += 1;
+                self.first_books += usize::from(message.get("previous_update_id").is_none());
+            }
+            "gap" => self.gaps.push(message),
+            _ => {}
+        }
+    }
+
+    fn without(&self, earlier: &Self) -> Self {
+        Self {
+            trades: self.trades - earlier.trades,
+            backfilled: self.backfilled - earlier.backfilled,
+            books: self.books - earlier.books,
+            first_books: self.first_books - earlier.first_books,
+            gaps: self.gaps[earlier.gaps.len()..].to_vec(),
+        }
+    }
 }
 
 impl Tape {
@@ -41,44 +69,36 @@ impl Tape {
             let config = ConsumerConfig { durable: format!("tape-{stream}"), ..ConsumerConfig::default() };
             consumers.push(bus.consumer(stream, config).await.unwrap());
         }
-        Self { consumers, messages: Vec::new() }
+        Self { consumers, parts: Parts::new() }
     }
 
-    /// Reads on to the present; how many messages there are now.
-    pub(crate) async fn read(&mut self) -> usize {
+    /// Reads on to the present; all there is now.
+    pub(crate) async fn read(&mut self) -> Parts {
         for consumer in &self.consumers {
             loop {
                 let batch = consumer.next_batch(1_000, 64 << 20, Duration::from_millis(20)).await.unwrap();
                 for delivery in &batch {
                     delivery.ack().await.unwrap();
-                    self.messages.push(serde_json::from_slice(&delivery.payload).unwrap());
+                    let message: Value = serde_json::from_slice(&delivery.payload).unwrap();
+                    self.parts.entry(place(&message)).or_default().add(message);
                 }
                 if batch.len() < 1_000 {
                     break;
                 }
             }
         }
-        self.messages.len()
+        self.parts.clone()
     }
 
-    /// By instrument, what came after the first `from` messages.
-    pub(crate) fn since(&self, from: usize) -> BTreeMap<String, Part> {
-        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
-        for message in &self.messages[from..] {
-            let part = parts.entry(place(message)).or_default();
-            match message["data_type"].as_str().unwrap() {
-                "trade" => {
-                    part.trades += 1;
-                    part.backfilled += usize::from(message["source"] == "backfill");
-                }
-                "orderbook" => {
-                    part.books += 1;
-                    part.first_books += usize::from(message.get("previous_update_id").is_none());
-                }
-                "gap" => part.gaps.push(message.clone()),
-                _ => {}
-            }
-        }
-        parts
+    /// Reads on to the present; what came after `earlier`, of those that brought anything ever.
+    pub(crate) async fn read_since(&mut self, earlier: &Parts) -> Parts {
+        let none = Part::default();
+        let now = self.read().await;
+        now.into_iter()
+            .map(|(place, part)| {
+                let part = part.without(earlier.get(&place).unwrap_or(&none));
+                (place, part)
+            })
+            .collect()
     }
 }
