@@ -30,8 +30,8 @@ const STEP: u64 = 1_000;
 const ROUND_DEADLINE: Duration = Duration::from_secs(30);
 /// Requests still under way at the end, and REST's idle connections, are gone within this.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(30);
-/// REST keeps a few idle connections for reuse, each with a task, and the run-time a thread for names.
-const POOLED_MAX: u64 = 4;
+/// REST keeps up to four idle connections of each exchange for reuse, with a task each, and the run-time a thread for names.
+const POOLED_MAX: u64 = 8;
 /// Memory may be so much more at the end than after the first step: books come and go, and the allocator keeps pages.
 const RSS_GROWTH_KIB_MAX: u64 = 16 << 10;
 
