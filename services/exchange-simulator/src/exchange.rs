@@ -63,7 +63,7 @@ pub enum Market {
     /// OKX spot.
     OkxSpot,
     /// OKX swaps and dated futures.
-    OkxDerivatives,
+    OkxSwap,
     /// Deribit's perpetuals, futures, options and volatility indices.
     Deribit,
 }
@@ -154,14 +154,14 @@ impl Exchange {
 
 impl Market {
     const ALL: [Self; 5] =
-        [Self::BinanceSpot, Self::BinanceUsdm, Self::OkxSpot, Self::OkxDerivatives, Self::Deribit];
+        [Self::BinanceSpot, Self::BinanceUsdm, Self::OkxSpot, Self::OkxSwap, Self::Deribit];
 
     /// Whose it is.
     #[must_use]
     pub fn exchange(self) -> Exchange {
         match self {
             Self::BinanceSpot | Self::BinanceUsdm => Exchange::Binance,
-            Self::OkxSpot | Self::OkxDerivatives => Exchange::Okx,
+            Self::OkxSpot | Self::OkxSwap => Exchange::Okx,
             Self::Deribit => Exchange::Deribit,
         }
     }
@@ -175,7 +175,7 @@ impl Market {
     pub(crate) fn instruments(self) -> Vec<Instrument> {
         match self {
             Self::BinanceSpot | Self::BinanceUsdm => binance::instruments(self),
-            Self::OkxSpot | Self::OkxDerivatives => okx::instruments(self),
+            Self::OkxSpot | Self::OkxSwap => okx::instruments(self),
             Self::Deribit => deribit::instruments(self),
         }
     }

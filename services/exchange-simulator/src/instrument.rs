@@ -182,7 +182,7 @@ mod tests {
 
     fn sized(sizes: Sizes) -> Instrument {
         Instrument {
-            market: Market::OkxDerivatives,
+            market: Market::OkxSwap,
             market_type: MarketType::Perpetual,
             instrument_id: String::new(),
             base: "BTC".to_owned(),

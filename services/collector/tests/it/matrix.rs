@@ -18,7 +18,7 @@ const MARKETS: [(&str, &str); 5] = [
     ("binance_spot", "binance_spot"),
     ("binance_usdm", "binance_usdm"),
     ("okx_spot", "okx_spot"),
-    ("okx_derivatives", "okx_swap"),
+    ("okx_swap", "okx_swap"),
     ("deribit", "deribit"),
 ];
 

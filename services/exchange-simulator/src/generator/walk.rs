@@ -142,7 +142,7 @@ impl Walk {
         let previous_update_id = self.last_update_id;
         let (skipped, spread) = match self.instrument.market {
             Market::BinanceSpot => (0, levels.max(1) - 1 + self.dice.below(10)),
-            Market::BinanceUsdm | Market::OkxSpot | Market::OkxDerivatives | Market::Deribit => {
+            Market::BinanceUsdm | Market::OkxSpot | Market::OkxSwap | Market::Deribit => {
                 (self.dice.below(500), levels * self.dice.below(100))
             }
         };
@@ -250,7 +250,7 @@ impl Walk {
 fn levels_max(market: Market) -> usize {
     match market {
         Market::BinanceSpot | Market::BinanceUsdm => 5_000,
-        Market::OkxSpot | Market::OkxDerivatives => 400,
+        Market::OkxSpot | Market::OkxSwap => 400,
         Market::Deribit => 1_000,
     }
 }

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn names_and_symbols_are_those_of_the_exchange() {
-        let derivatives = instruments(Market::OkxDerivatives);
+        let derivatives = instruments(Market::OkxSwap);
         let named = |id: &str| derivatives.iter().find(|one| one.instrument_id == id).unwrap().symbol();
         assert_eq!(named("BTC-USDT-SWAP"), "BTC-USDT");
         assert_eq!(named("BTC-USD-SWAP"), "BTC-USD");

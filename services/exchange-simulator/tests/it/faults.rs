@@ -15,7 +15,7 @@ const SWAP: &str = "BTC-USDT-SWAP";
 /// Both exchanges, one instrument each of spot and derivatives.
 async fn both(change: impl FnOnce(&mut SimulatorConfig)) -> Running {
     Running::start(|config| {
-        config.markets = vec![Market::BinanceSpot, Market::OkxSpot, Market::OkxDerivatives];
+        config.markets = vec![Market::BinanceSpot, Market::OkxSpot, Market::OkxSwap];
         (config.symbols, config.rate) = (1, 2_000);
         change(config);
     })

@@ -14,7 +14,7 @@ use crate::control::read;
 /// A simulator of OKX alone.
 pub(crate) async fn okx(change: impl FnOnce(&mut SimulatorConfig)) -> Running {
     Running::start(|config| {
-        (config.markets, config.symbols) = (vec![Market::OkxSpot, Market::OkxDerivatives], 2);
+        (config.markets, config.symbols) = (vec![Market::OkxSpot, Market::OkxSwap], 2);
         config.cadence.mark_price = HumanDuration::from_millis(100);
         config.cadence.open_interest = HumanDuration::from_millis(100);
         config.cadence.funding_rate = HumanDuration::from_millis(100);
