@@ -28,6 +28,13 @@ impl Player {
         Self { session, answers, links: Vec::new(), next_link: 0, ticked: None }
     }
 
+    /// The session's clock ticks.
+    pub(crate) fn tick(&mut self, now: Timestamp, out: &mut Output<'_>) {
+        out.now = now;
+        self.session.tick(now, out);
+        self.fetch(now, out);
+    }
+
     /// The session's instruments are these from now on.
     pub(crate) fn set_instruments(
         &mut self,
@@ -44,10 +51,7 @@ impl Player {
         let since = self.ticked.unwrap_or(now);
         let ticks = (now.micros_since(since) / TICK_MICROS).min(TICKS_MAX);
         for number in 1..=ticks {
-            let at = since.saturating_add_micros(number * TICK_MICROS);
-            out.now = at;
-            self.session.tick(at, out);
-            self.fetch(at, out);
+            self.tick(since.saturating_add_micros(number * TICK_MICROS), out);
         }
         // A clock that was set back, or a pause that was cut short: ticks go on from here.
         let is_off = now < since || ticks == TICKS_MAX;

@@ -65,8 +65,9 @@ impl<'o> Recorded<'o> {
                 };
                 player.answer(path, Err(failed), at, out);
             }
-            // What the session did then it does now, too.
-            What::Session { .. } | What::Sent { .. } | What::Request { .. } | What::Dropped { .. } => {}
+            // The session asked then because its clock said so: let it ask now, and not at a tick after the answer.
+            What::Request { .. } => player.tick(at, out),
+            What::Session { .. } | What::Sent { .. } | What::Dropped { .. } => {}
         }
         Ok(())
     }

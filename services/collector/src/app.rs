@@ -6,7 +6,6 @@ use marketprism_exchanges::Pressure;
 use marketprism_service::{Context, Report, Service};
 use tokio::sync::{mpsc, watch};
 
-use crate::Arguments;
 use crate::board::{self, Board, Gauges};
 use crate::config::Config;
 use crate::connection::Shared;
@@ -16,12 +15,20 @@ use crate::pressure::Gauge;
 use crate::publish::{self, PublishLag};
 use crate::queue;
 use crate::tap::Tap;
+use crate::{Arguments, Command};
 
 /// Connects to the broker and starts every task.
-pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
+pub(crate) async fn start(mut config: Config, arguments: Arguments, service: Service) -> Result<(), Report> {
     // From here on SIGHUP waits for the fleet instead of ending the process.
     let reloads = service.reloads()?;
     crate::install_tls();
+    let tap = match &arguments.command {
+        Some(Command::Record(record)) => {
+            record.restrict(&mut config)?;
+            record.beside(&service)?
+        }
+        Some(Command::Replay(_)) | None => Tap::default(),
+    };
     let bus = Bus::connect_within(&config.nats, "marketprism-collector", config.wait.get())
         .await
         .context("failed to connect to NATS")?;
@@ -40,7 +47,7 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
         pressure,
         board: board.clone(),
         reconnect: config.reconnect,
-        tap: Tap::default(),
+        tap,
     };
     let publisher = bus.publisher(config.publisher.clone());
     let check = service.health().check("publisher");

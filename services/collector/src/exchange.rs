@@ -202,7 +202,9 @@ impl Exchange {
             "connection planned"
         );
         let options = self.config.session_options();
-        let session = (self.integration.open)(SessionConfig { instruments, data_types, options, seeds });
+        let config = SessionConfig { instruments, data_types, options, seeds };
+        self.shared.tap.session(self.integration.id, &name, &config);
+        let session = (self.integration.open)(config);
         let (commander, commands) = mpsc::channel(COMMANDS_MAX);
         let stop = stop.child_token();
         let connection = Connection::new(ConnectionConfig {

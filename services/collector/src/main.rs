@@ -23,6 +23,7 @@ mod pressure;
 mod proxy;
 mod publish;
 mod queue;
+mod record;
 mod reload;
 mod replay;
 mod rest;
@@ -63,6 +64,8 @@ struct Arguments {
 enum Command {
     /// Run recorded traffic through the state machines and print the messages that would have been published
     Replay(replay::ReplayArgs),
+    /// Record what the exchanges send, as it comes, without publishing it
+    Record(record::RecordArgs),
 }
 
 /// Both the exchanges' sockets and REST use this TLS implementation; a second install is refused and harmless.
@@ -80,7 +83,11 @@ fn main() -> ExitCode {
     match &invocation.arguments.command {
         // Needs neither configuration nor network.
         Some(Command::Replay(arguments)) => replay::run(arguments),
+        Some(Command::Record(arguments)) if !arguments.publish => {
+            let arguments = arguments.clone();
+            invocation.perform(|config, _: Arguments, stop| record::run(config, arguments, stop))
+        }
         None if invocation.arguments.plan => invocation.perform(plan_command::run),
-        None => invocation.serve(app::start),
+        Some(Command::Record(_)) | None => invocation.serve(app::start),
     }
 }

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use marketprism_core::Timestamp;
+use marketprism_exchanges::registry::SessionConfig;
 use marketprism_exchanges::{FetchFailed, Link, Request, RequestId};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::clock;
+
 /// One thing that happened on a connection.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "read by the recorder")]
 pub(crate) struct Tapped {
     /// The integration's id.
     pub(crate) integration: &'static str,
@@ -24,7 +26,6 @@ pub(crate) struct Tapped {
 
 /// What happened. Bytes are shared with the collector, not copied.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "read by the recorder")]
 pub(crate) enum TapEvent {
     /// A session begins, with this configuration as JSON.
     Session(String),
@@ -61,7 +62,6 @@ struct Open {
 
 /// The recorder's end.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the recorder"))]
 pub(crate) struct Recording {
     /// What happened, in order within a connection. Ends when every connection has.
     pub(crate) events: mpsc::Receiver<Tapped>,
@@ -71,11 +71,21 @@ pub(crate) struct Recording {
 
 impl Tap {
     /// Both ends, with room for so many events between them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "opened by the recorder"))]
     pub(crate) fn open(events_max: usize) -> (Self, Recording) {
         let (sender, events) = mpsc::channel(events_max);
         let missed = Arc::<AtomicU64>::default();
         (Self(Some(Open { sender, missed: missed.clone() })), Recording { events, missed })
+    }
+
+    /// Passes on how a session is configured, before it begins.
+    pub(crate) fn session(&self, integration: &'static str, connection: &str, config: &SessionConfig) {
+        self.pass(|| Tapped {
+            integration,
+            connection: connection.into(),
+            received: clock::now(),
+            // A configuration always serialises.
+            event: TapEvent::Session(serde_json::to_string(config).unwrap_or_default()),
+        });
     }
 
     /// Passes on what `tapped` makes, which is called only when somebody listens.

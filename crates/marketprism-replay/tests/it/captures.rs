@@ -1,7 +1,7 @@
 //! Captures made by others, replayed whole: what `MANIFEST.md` beside them says they can prove. They are not part of this
 //! repository; without them these tests say so and pass (`MARKETPRISM_CAPTURES` names their folder).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use marketprism_core::{DataType, MarketType};
 use marketprism_recording::capture::Format;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::collected::{Collected, of_capture, replay};
 
 /// The folder of the captures, or that there is none.
-pub fn captures() -> Option<PathBuf> {
+pub(crate) fn captures() -> Option<PathBuf> {
     let folder = marketprism_testkit::captures_dir();
     if folder.is_none() {
         println!("skipped: no captures (set MARKETPRISM_CAPTURES)");
@@ -22,7 +22,7 @@ pub fn captures() -> Option<PathBuf> {
 /// Connections to OKX at the same time, for the same channels.
 const OKX: [&str; 3] = ["OKEX.ws.1.0", "OKEX.ws.2.0", "OKEX.ws.3.0"];
 
-fn okx(folder: &PathBuf, files: &[&str], market_type: MarketType) -> (Summary, Collected) {
+fn okx(folder: &Path, files: &[&str], market_type: MarketType) -> (Summary, Collected) {
     let lanes: Vec<_> = files
         .iter()
         .map(|file| [folder.join("bmoscon__cryptofeed/2021-11-03_3baf9c56").join(file)])

@@ -10,7 +10,7 @@ use marketprism_replay::{Format, Lane, Messages, ReplayError, ReplayOptions, Sum
 
 /// Messages as lines.
 #[derive(Debug, Default)]
-pub struct Collected(pub Vec<String>);
+pub(crate) struct Collected(pub(crate) Vec<String>);
 
 impl Messages for Collected {
     fn take(&mut self, message: &Message<'_>) -> io::Result<()> {
@@ -28,19 +28,19 @@ impl Collected {
         let wanted = self.0.iter().filter(|payload| payload.starts_with(&prefix));
         wanted.map(|payload| serde_json::from_str(payload).unwrap()).collect()
     }
-    pub fn trades(&self) -> Vec<Trade<'_>> {
+    pub(crate) fn trades(&self) -> Vec<Trade<'_>> {
         self.of(DataType::Trade)
     }
-    pub fn books(&self) -> Vec<OrderBook<'_>> {
+    pub(crate) fn books(&self) -> Vec<OrderBook<'_>> {
         self.of(DataType::OrderBook)
     }
-    pub fn gaps(&self) -> Vec<Gap<'_>> {
+    pub(crate) fn gaps(&self) -> Vec<Gap<'_>> {
         self.of(DataType::Gap)
     }
 }
 
 /// A capture's options.
-pub fn of_capture(exchange: &str, market_type: MarketType, format: capture::Format) -> ReplayOptions {
+pub(crate) fn of_capture(exchange: &str, market_type: MarketType, format: capture::Format) -> ReplayOptions {
     ReplayOptions {
         market: Some((exchange.to_owned(), market_type)),
         book_depth: Some(20),
@@ -49,7 +49,10 @@ pub fn of_capture(exchange: &str, market_type: MarketType, format: capture::Form
 }
 
 /// Replays lanes of files.
-pub fn replay(lanes: &[&[PathBuf]], options: &ReplayOptions) -> Result<(Summary, Collected), ReplayError> {
+pub(crate) fn replay(
+    lanes: &[&[PathBuf]],
+    options: &ReplayOptions,
+) -> Result<(Summary, Collected), ReplayError> {
     let lanes: Vec<_> = lanes.iter().map(|paths| Lane(paths.to_vec())).collect();
     let mut collected = Collected::default();
     let summary = marketprism_replay::run(&lanes, options, &mut collected)?;

@@ -1,6 +1,7 @@
 //! What the pieces and the whole cost, measured in one run on one machine: one table, with the broker's and the
 //! engine's own limits of the same run beside. `docs/benchmarks.md` says what each row means.
 
+mod decoders;
 mod input;
 mod machine;
 mod pieces;
@@ -26,29 +27,57 @@ pub(crate) struct BenchArgs {
     /// Folder of the input's generator, gen.py
     #[arg(long, env = "MARKETPRISM_BENCH", value_name = "FOLDER")]
     input: Option<std::path::PathBuf>,
+    /// Only this; without it everything but the soak
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// What can be measured alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Subcommand)]
+enum Part {
+    /// Frames to messages and books, one thread
+    Decoders,
+    /// Sockets, descriptors, tasks and memory of a collector over forced reconnects; fails when they grow
+    Soak {
+        /// How many
+        #[arg(default_value_t = 10_000)]
+        reconnects: u64,
+    },
 }
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let root = workspace::root()?;
     pieces::build(&root)?;
     let programs = workspace::metadata()?.target_directory.into_std_path_buf().join("release");
+    if let Some(Part::Soak { reconnects }) = args.part {
+        return soak(&programs, reconnects);
+    }
     let scratch = programs.with_file_name("bench");
     let machine = machine::Machine::now();
     let mut rows = Vec::new();
     let generator = args.input.clone().unwrap_or_else(|| root.join("../shared/bench"));
     match input::generate(&generator, &scratch)? {
-        Some(data) => rows.extend(pieces::decoders(&programs, &data, args.quick)?),
+        Some(data) => rows.extend(decoders::run(&programs, &data, args.quick)?),
         None => println!("decoders left out: no gen.py in {} (MARKETPRISM_BENCH)", generator.display()),
     }
-    rows.extend(pieces::publisher(&programs, args.quick)?);
-    rows.extend(pieces::inserts(&programs, &scratch)?);
-    let rates: &[u64] = if args.rates.is_empty() { &[10_000, 20_000] } else { &args.rates };
-    for rate in rates {
-        rows.extend(pipeline::run(&programs, &scratch, *rate, args.quick)?);
+    if args.part.is_none() {
+        rows.extend(pieces::publisher(&programs, args.quick)?);
+        rows.extend(pieces::inserts(&programs, &scratch)?);
+        let rates: &[u64] = if args.rates.is_empty() { &[10_000, 20_000] } else { &args.rates };
+        for rate in rates {
+            rows.extend(pipeline::run(&programs, &scratch, *rate, args.quick)?);
+        }
     }
     println!("{machine}\n{}", table::text(&rows));
     if args.json {
         println!("{}", serde_json::json!({ "machine": machine, "rows": rows }));
     }
     Ok(())
+}
+
+/// Shows its figures as they come: it takes minutes.
+fn soak(programs: &std::path::Path, reconnects: u64) -> Result<(), Failure> {
+    let mut command = std::process::Command::new(programs.join("examples/reconnect_soak"));
+    let status = command.arg(reconnects.to_string()).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}").into()) }
 }

@@ -18,8 +18,12 @@ const SERVICES: &[&str] = &[
     "exchange-simulator",
     "embedded-clickhouse",
 ];
-const EXAMPLES: &[(&str, &str)] =
-    &[("exchanges", "decode_rate"), ("bus", "publish_rate"), ("store", "insert_rate")];
+const EXAMPLES: &[(&str, &str)] = &[
+    ("exchanges", "decode_rate"),
+    ("bus", "publish_rate"),
+    ("store", "insert_rate"),
+    ("collector", "reconnect_soak"),
+];
 /// The engine starts in a second; a busy machine may take many.
 const ENGINE_START_MAX: Duration = Duration::from_secs(60);
 
@@ -37,19 +41,6 @@ pub(crate) fn build(root: &Path) -> Result<(), Failure> {
         cargo(&[format!("-pmarketprism-{package}"), "--example".to_owned(), (*example).to_owned()])?;
     }
     Ok(())
-}
-
-/// One thread, frames to messages, and the books that the exchange's sequence rule verifies.
-pub(crate) fn decoders(programs: &Path, data: &Path, quick: bool) -> Result<Vec<Row>, Failure> {
-    let mut command = Command::new(programs.join("examples/decode_rate"));
-    command.arg(data).arg(if quick { "1" } else { "5" });
-    let mut rows = Vec::new();
-    for line in output(&mut command)?.lines().skip(1) {
-        if let [kind, _, rate] = line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            rows.push(Row::new(format!("decode binance {kind}"), rate.parse()?, "messages/s"));
-        }
-    }
-    Ok(rows)
 }
 
 /// Our publisher beside the bare client, on the same broker: the better of the rounds.

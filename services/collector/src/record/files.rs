@@ -41,13 +41,8 @@ impl Files {
     /// The folder, made if it is not there; whatever was recorded into it last is continued.
     pub(super) fn open(folder: &Path, now: Timestamp) -> Result<Self, Report> {
         fs::create_dir_all(folder).context(format_args!("failed to make {}", folder.display()))?;
-        let mut files = Self {
-            folder: folder.to_owned(),
-            open: None,
-            closed_bytes: 0,
-            lost_records: 0,
-            retry_at: None,
-        };
+        let mut files =
+            Self { folder: folder.to_owned(), open: None, closed_bytes: 0, lost_records: 0, retry_at: None };
         let newest = newest(folder).context(format_args!("failed to list {}", folder.display()))?;
         match newest.map(|path| (Writer::open(&path), path)) {
             Some((Ok(writer), _)) if writer.bytes() < FILE_BYTES_MAX => {
@@ -183,7 +178,12 @@ mod tests {
 
     fn record(after_micros: i64) -> Record {
         let what = What::Opened { link: after_micros.unsigned_abs() };
-        Record { at: at(after_micros), integration: "binance_spot".into(), connection: "stream-0".into(), what }
+        Record {
+            at: at(after_micros),
+            integration: "binance_spot".into(),
+            connection: "stream-0".into(),
+            what,
+        }
     }
 
     fn contents(folder: &Path) -> Vec<(String, Vec<What>)> {

@@ -13,14 +13,8 @@ use crate::matrix_checks::{assert_books_are_the_exchanges, assert_trades_are_who
 use crate::matrix_tape::{Part, Parts, Tape};
 use crate::rig::{DEADLINE, Rig, place};
 
-/// The simulator's markets, and the collector's name of each.
-const MARKETS: [(&str, &str); 5] = [
-    ("binance_spot", "binance_spot"),
-    ("binance_usdm", "binance_usdm"),
-    ("okx_spot", "okx_spot"),
-    ("okx_swap", "okx_swap"),
-    ("deribit", "deribit"),
-];
+/// As simulator and collector name them.
+const MARKETS: [&str; 5] = ["binance_spot", "binance_usdm", "okx_spot", "okx_swap", "deribit"];
 
 /// The instrument of each market that single instruments' faults concern.
 const VICTIMS: [[&str; 3]; 5] = [
@@ -93,13 +87,12 @@ struct Matrix {
 
 impl Matrix {
     async fn start() -> Self {
-        let markets: Vec<&str> = MARKETS.iter().map(|(market, _)| *market).collect();
-        let arguments = ["--rate", "1000", "--symbols", "2", "--markets", &markets.join(",")];
+        let arguments = ["--rate", "1000", "--symbols", "2", "--markets", &MARKETS.join(",")];
         let exchange =
             |id: &str| (id.to_owned(), json!({ "symbols": "all", "data_types": ["trade", "orderbook"] }));
-        let exchanges: serde_json::Map<_, _> = MARKETS.iter().map(|(_, id)| exchange(id)).collect();
+        let exchanges: serde_json::Map<_, _> = MARKETS.into_iter().map(exchange).collect();
         let shallow = |config: &mut Value| {
-            for (_, id) in MARKETS {
+            for id in MARKETS {
                 config["exchanges"][id]["orderbook"]["depth"] = json!(5);
             }
         };

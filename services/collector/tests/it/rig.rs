@@ -318,7 +318,7 @@ pub(crate) fn place(value: &Value) -> String {
     ["exchange", "market_type", "instrument_id"].map(|field| value[field].as_str().unwrap()).join(" ")
 }
 
-async fn read_streams(bus: &Bus) -> Vec<(Subject, Value)> {
+pub(crate) async fn read_streams(bus: &Bus) -> Vec<(Subject, Value)> {
     let mut messages = Vec::new();
     for stream in [MARKET_DATA, ORDERBOOK_SNAP] {
         let wanted = bus.stream_state(stream).await.unwrap().messages;
