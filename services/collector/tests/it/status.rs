@@ -22,10 +22,15 @@ async fn health_covers_every_data_type_of_every_exchange() {
             assert!(fresh["time_since_last_update_seconds"].as_u64().unwrap() <= 5, "{health}");
         }
     }
-    // One market falls silent: degraded, and the answer is 200 still.
-    let stall = |symbol: &str| json!({ "fault": "stall", "exchange": "binance", "instrument_id": symbol, "for_ms": 120_000 });
-    rig.control("fault", &stall("BTCUSDT")).await;
+    // One market is away for a while: degraded, and of use still.
+    let refuse = json!({ "fault": "refuse", "exchange": "binance", "market_type": "spot", "for_ms": 3_000 });
+    rig.control("fault", &refuse).await;
+    let disconnect = json!({ "fault": "disconnect", "exchange": "binance", "market_type": "spot" });
+    rig.control("fault", &disconnect).await;
     poll_until(DEADLINE, "degraded", async || rig.health().await["status"] == "degraded").await;
+    let health = rig.health().await;
+    assert_eq!(health["coverage"]["trade"]["binance_usdm"]["status"], "healthy", "{health}");
+    rig.flowing().await;
 }
 
 #[tokio::test]
