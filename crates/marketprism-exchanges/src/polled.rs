@@ -89,6 +89,9 @@ struct Item {
     published_book: Option<u64>,
 }
 
+/// By instrument id.
+type Feeds = BTreeMap<String, (Instrument, Vec<Item>)>;
+
 /// A session without a socket.
 #[derive(Debug)]
 pub(crate) struct PolledSession {
@@ -96,7 +99,7 @@ pub(crate) struct PolledSession {
     offers: fn(&Instrument, DataType) -> bool,
     config: SessionConfig,
     /// By instrument id.
-    feeds: BTreeMap<String, (Instrument, Vec<Item>)>,
+    feeds: Feeds,
     /// Where the next requests begin, so that none is left out for ever when places are few.
     turn: String,
     requests: Requests<(String, DataType)>,
@@ -123,14 +126,15 @@ impl PolledSession {
             pressure: Pressure::None,
             levels: Levels::default(),
         };
-        session.take(instruments);
+        // Nothing was there before.
+        drop(session.take(instruments));
         // An instrument that goes and comes again has brought more than its seed since.
         session.config.seeds.clear();
         session
     }
 
-    /// Keeps what is known of instruments that stay.
-    fn take(&mut self, instruments: Vec<Instrument>) {
+    /// Keeps what is known of instruments that stay; those that do not are given back.
+    fn take(&mut self, instruments: Vec<Instrument>) -> Feeds {
         let mut before = std::mem::take(&mut self.feeds);
         for instrument in instruments {
             let items = match before.remove(&instrument.instrument_id) {
@@ -139,7 +143,7 @@ impl PolledSession {
             };
             self.feeds.insert(instrument.instrument_id.clone(), (instrument, items));
         }
-        self.requests.forget(|(instrument_id, _)| before.contains_key(instrument_id));
+        before
     }
 
     fn items(&self, instrument: &Instrument) -> Vec<Item> {
@@ -233,7 +237,7 @@ impl Session for PolledSession {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        for purpose in self.requests.expired(now) {
+        for purpose in self.requests.expired(now, out) {
             // An answer that never came cannot be wrong.
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
@@ -262,8 +266,9 @@ impl Session for PolledSession {
 
     fn closed(&mut self, _: Link, _: Timestamp, _: &mut dyn Effects) {}
 
-    fn set_instruments(&mut self, instruments: Vec<Instrument>, _: Timestamp, _: &mut dyn Effects) {
-        self.take(instruments);
+    fn set_instruments(&mut self, instruments: Vec<Instrument>, _: Timestamp, out: &mut dyn Effects) {
+        let gone = self.take(instruments);
+        self.requests.forget(|(instrument_id, _)| gone.contains_key(instrument_id), out);
     }
 
     fn set_pressure(&mut self, pressure: Pressure) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use marketprism_core::Timestamp;
 
 use crate::context::SECOND;
-use crate::session::{FetchFailed, RequestId};
+use crate::session::{Effects, FetchFailed, RequestId};
 
 /// Open requests at most; the others wait their turn. More would only queue at the collector's weight budget.
 const OPEN_MAX: usize = 8;
@@ -57,13 +57,23 @@ impl<P> Requests<P> {
     }
 
     /// Gives up what has not been answered in time.
-    pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<P> {
-        self.open.extract_if(.., |_, open| open.deadline <= now).map(|(_, open)| open.purpose).collect()
+    pub(crate) fn expired(&mut self, now: Timestamp, out: &mut dyn Effects) -> Vec<P> {
+        self.remove(|open| open.deadline <= now, out)
     }
 
     /// Gives up requests whose answers are of no use any more.
-    pub(crate) fn forget(&mut self, is_useless: impl Fn(&P) -> bool) {
-        self.open.retain(|_, open| !is_useless(&open.purpose));
+    pub(crate) fn forget(&mut self, is_useless: impl Fn(&P) -> bool, out: &mut dyn Effects) {
+        self.remove(|open| is_useless(&open.purpose), out);
+    }
+
+    fn remove(&mut self, is_useless: impl Fn(&Open<P>) -> bool, out: &mut dyn Effects) -> Vec<P> {
+        let useless = self.open.extract_if(.., |_, open| is_useless(open));
+        useless
+            .map(|(id, open)| {
+                out.forget(id);
+                open.purpose
+            })
+            .collect()
     }
 }
 

@@ -175,6 +175,9 @@ pub trait Effects {
     fn send(&mut self, link: Link, text: String);
     /// A REST request; its answer comes back through [`Session::fetched`].
     fn fetch(&mut self, request: Request);
+    /// The answer to a request is of no use any more: where it was not made yet, it need not be. Who cannot take it back
+    /// does nothing, and the late answer is ignored.
+    fn forget(&mut self, _id: RequestId) {}
     /// Replace a socket.
     fn reconnect(&mut self, link: Link, reason: Lost);
     /// Something to count.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use marketprism_bus::{Outgoing, Stopwatch};
 use marketprism_core::message_id::message_id;
 use marketprism_core::{DataType, Message, Source, Timestamp};
-use marketprism_exchanges::{Effects, Link, Lost, Note, Request};
+use marketprism_exchanges::{Effects, Link, Lost, Note, Request, RequestId};
 
 use crate::board::Post;
 use crate::metrics::ConnectionMetrics;
@@ -23,6 +23,7 @@ pub(crate) struct Outbox {
     pub(crate) overflow: Overflow,
     pub(crate) sends: Vec<(Link, String)>,
     pub(crate) fetches: Vec<Request>,
+    pub(crate) forgotten: Vec<RequestId>,
     pub(crate) lost: Vec<(Link, Lost)>,
     /// Streams acknowledged in the present frame.
     pub(crate) subscribed: usize,
@@ -38,6 +39,7 @@ impl Outbox {
             overflow,
             sends: Vec::new(),
             fetches: Vec::new(),
+            forgotten: Vec::new(),
             lost: Vec::new(),
             subscribed: 0,
             received: Instant::now(),
@@ -121,6 +123,10 @@ impl Effects for Outbox {
 
     fn fetch(&mut self, request: Request) {
         self.fetches.push(request);
+    }
+
+    fn forget(&mut self, id: RequestId) {
+        self.forgotten.push(id);
     }
 
     fn reconnect(&mut self, link: Link, reason: Lost) {

@@ -255,7 +255,7 @@ impl Session for BinanceSession {
         for feed in &mut self.feeds {
             feed.tick(now, out);
         }
-        for purpose in self.requests.expired(now) {
+        for purpose in self.requests.expired(now, out) {
             // An answer that never came cannot be wrong.
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
@@ -270,7 +270,7 @@ impl Session for BinanceSession {
         self.sockets.retain(|socket| socket.link != link);
         self.set_links(now, out);
         if self.sockets.is_empty() {
-            self.requests.forget(|purpose| matches!(purpose, Purpose::Feed(_, Wanted::Snapshot)));
+            self.requests.forget(|purpose| matches!(purpose, Purpose::Feed(_, Wanted::Snapshot)), out);
         }
     }
 

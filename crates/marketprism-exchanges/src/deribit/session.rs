@@ -228,7 +228,7 @@ impl Session for DeribitSession {
         for feed in self.feeds.values_mut() {
             feed.tick(now, out);
         }
-        for instrument_id in self.requests.expired(now) {
+        for instrument_id in self.requests.expired(now, out) {
             // An answer that never came cannot be wrong.
             let _nothing_to_reject = self.answered(&instrument_id, Err(None), now, out);
         }
@@ -262,7 +262,7 @@ impl Session for DeribitSession {
             };
             self.feeds.insert(instrument_id, feed);
         }
-        self.requests.forget(|instrument_id| before.contains_key(instrument_id));
+        self.requests.forget(|instrument_id| before.contains_key(instrument_id), out);
         for mut feed in before.into_values() {
             feed.drain(now, out);
             for socket in self.sockets.values_mut() {

@@ -246,7 +246,7 @@ impl Session for OkxSession {
                 book.tick(&mut Context { instrument, now, out });
             }
         }
-        for purpose in self.requests.expired(now) {
+        for purpose in self.requests.expired(now, out) {
             // An answer that never came cannot be wrong.
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
@@ -282,7 +282,7 @@ impl Session for OkxSession {
         sort(&mut self.feeds);
         gone.iter_mut().for_each(|feed| feed.drain(now, out));
         let is_gone = |id: &str| gone.iter().any(|feed| feed.instrument.instrument_id == id);
-        self.requests.forget(|(instrument_id, _)| is_gone(instrument_id));
+        self.requests.forget(|(instrument_id, _)| is_gone(instrument_id), out);
         let after = self.args();
         let added: Vec<Arg> = after.difference(&before).cloned().collect();
         let removed: Vec<Arg> = before.difference(&after).cloned().collect();

@@ -9,6 +9,7 @@ mod config;
 mod link;
 mod links;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::stream::FuturesUnordered;
 use marketprism_core::Timestamp;
 use marketprism_exchanges::{FetchFailed, Frame, Link, Pressure, Rejected, RequestId, Session};
@@ -39,11 +41,8 @@ const TICK: Duration = Duration::from_millis(20);
 const BOARD_INTERVAL: Duration = Duration::from_secs(1);
 /// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Requests under way at once. A session has eight open; more are those it has given up because its socket died, and that
-/// still wait for the exchange's budget.
-const ANSWERS_MAX: usize = 32;
 
-type Answer = (RequestId, Result<Bytes, FetchFailed>);
+type Answer = (RequestId, Result<Result<Bytes, FetchFailed>, Aborted>);
 
 /// A running connection.
 pub(crate) struct Connection {
@@ -54,8 +53,9 @@ pub(crate) struct Connection {
     links: Links,
     outbox: Outbox,
     rest: Rest,
-    /// Requests under way; at most [`ANSWERS_MAX`] that wait for REST.
+    /// Requests under way; bounded by the session, which has eight open and forgets the others.
     answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    abort: BTreeMap<RequestId, AbortHandle>,
     commands: mpsc::Receiver<Command>,
     pressure: watch::Receiver<Pressure>,
     /// What the session was told last.
@@ -78,6 +78,7 @@ impl Connection {
             outbox: Outbox::new(Overflow::new(shared.queue, &shared.queues), post, metrics),
             rest: config.rest,
             answers: FuturesUnordered::new(),
+            abort: BTreeMap::new(),
             commands: config.commands,
             pressure: shared.pressure,
             pressure_told: Pressure::None,
@@ -160,8 +161,10 @@ impl Connection {
         }
     }
 
-    fn answered(&mut self, id: RequestId, answer: &Result<Bytes, FetchFailed>) {
+    fn answered(&mut self, id: RequestId, answer: &Result<Result<Bytes, FetchFailed>, Aborted>) {
         let now = clock::now();
+        self.abort.remove(&id);
+        let Ok(answer) = answer else { return };
         self.tapped(now, || TapEvent::Answered(id, answer.clone()));
         let answer = answer.as_deref().map_err(Clone::clone);
         let outcome = self.session.fetched(id, answer, now, self.outbox.received());
@@ -209,14 +212,18 @@ impl Connection {
     fn perform(&mut self) {
         for request in std::mem::take(&mut self.outbox.fetches) {
             self.tapped(clock::now(), || TapEvent::Asked(request.clone()));
-            let rest = if self.answers.len() < ANSWERS_MAX { Some(self.rest.clone()) } else { None };
-            self.answers.push(Box::pin(async move {
-                let answer = match rest {
-                    Some(rest) => rest.get(&request.path, request.weight, request.limit).await,
-                    None => Err(FetchFailed::Transport("too many requests wait already".to_owned())),
-                };
-                (request.id, answer)
-            }));
+            let rest = self.rest.clone();
+            let (id, (handle, registration)) = (request.id, AbortHandle::new_pair());
+            self.abort.insert(id, handle);
+            let answer = async move { rest.get(&request.path, request.weight, request.limit).await };
+            let answer = Abortable::new(answer, registration);
+            self.answers.push(Box::pin(async move { (id, answer.await) }));
+        }
+        // One that still waits for the exchange's budget must not use it up for nothing.
+        for id in self.outbox.forgotten.drain(..) {
+            if let Some(handle) = self.abort.remove(&id) {
+                handle.abort();
+            }
         }
         for (link, text) in std::mem::take(&mut self.outbox.sends) {
             self.tapped(clock::now(), || TapEvent::Sent(link, text.clone()));
