@@ -92,6 +92,8 @@ impl Fleet {
         self.launch(&stop)?;
         loop {
             tokio::select! {
+                // First: an exchange that ended because of it did not end by itself.
+                biased;
                 () = stop.cancelled() => break,
                 () = reloads.next() => match self.reload(&stop).await? {
                     Ok(done) => tracing::info!(%done, "reloaded"),

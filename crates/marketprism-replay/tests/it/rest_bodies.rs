@@ -98,9 +98,9 @@ fn books_open_interest_and_ratios_are_read() {
     for (integration, data_type, route) in polled {
         let mut read = 0;
         // Some recorded answers are refusals, and some ask about other symbols.
-        let of_btc = |body: &Value| {
-            let row = body.get(0).unwrap_or(body);
-            body.get("code").is_none() && row.get("symbol").is_none_or(|symbol| symbol == "BTCUSDT")
+        let of_btc = |body: &Value| match body {
+            Value::Array(rows) => rows.first().is_some_and(|row| row["symbol"] == "BTCUSDT"),
+            body => body.get("code").is_none(),
         };
         for body in bodies(&folder, route).iter().filter(|body| of_btc(body)) {
             let messages = published(integration, "BTCUSDT", data_type, route, body);
@@ -185,7 +185,8 @@ fn instrument_lists_are_read() {
     let linear =
         lists("binance_usdm", &serde_json::json!({"symbols": read("binance.linear.2022-12-05.json")}));
     println!("{} spot, {} swap, {} deribit, {} linear", spot.len(), swap.len(), deribit.len(), linear.len());
-    assert_eq!((spot.len(), swap.len(), deribit.len()), (776, 281, 16));
+    // One of the 776 did not trade yet.
+    assert_eq!((spot.len(), swap.len(), deribit.len()), (775, 281, 16));
     assert!(linear.len() > 180, "{}", linear.len());
     assert!(swap.iter().chain(&deribit).all(|instrument| instrument.contract.is_some()));
     let named = |list: &[Instrument], id: &str| {
