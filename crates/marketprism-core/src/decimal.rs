@@ -57,6 +57,38 @@ impl Decimal {
         })
     }
 
+    /// Parses like [`Self::parse`], and rounds half to even what has more than 18 decimals: for values that the exchange
+    /// itself calculated, such as `1.423032929843748e-4` or `40457299.999999999999974070668`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], but for the decimals.
+    pub fn parse_rounded(text: &[u8]) -> Result<Self, DecimalError> {
+        Self::parse(text).or_else(|error| Self::round(text).ok_or(error))
+    }
+
+    fn round(text: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(text).ok().filter(|text| text.len() <= TEXT_BYTES_MAX)?;
+        let (digits, exponent) = match text.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (is_negative, digits) = digits.strip_prefix('-').map_or((false, digits), |digits| (true, digits));
+        let (whole, fraction) = digits.split_once('.')?;
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(fraction) {
+            return None;
+        }
+        let mantissa: u128 = format!("{whole}{fraction}").parse().ok()?;
+        let decimals = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
+        let excess = u32::try_from(decimals).ok()?.checked_sub(SCALE)?;
+        // A divisor beyond every mantissa leaves nothing.
+        let Some(divisor) = 10_u128.checked_pow(excess) else { return Some(Self::ZERO) };
+        let (kept, rest, half) = (mantissa / divisor, mantissa % divisor, divisor / 2);
+        let is_up = rest > half || (rest == half && kept % 2 == 1 && excess > 0);
+        let kept = kept + u128::from(is_up);
+        Self::from_mantissa(is_negative, kept, i32::try_from(SCALE).ok()?).ok()
+    }
+
     /// What exchanges send, `digits.digits` or `digits` short enough to fit every bound: several times a message, and
     /// twice a level. `None` leaves the text to [`Self::scan`].
     fn scan_plain(text: &[u8]) -> Option<Self> {

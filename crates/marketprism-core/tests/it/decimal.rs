@@ -146,3 +146,21 @@ fn units_by_hand(text: &str) -> i128 {
     let units: i128 = format!("{whole}{fraction:0<18}").parse().unwrap();
     if negative { -units } else { units }
 }
+
+#[test]
+fn what_an_exchange_calculated_is_rounded_half_to_even() {
+    let rounded = |text: &str| Decimal::parse_rounded(text.as_bytes()).map(|decimal| decimal.to_string());
+    for (text, expected) in [
+        ("40457299.999999999999974070668", "40457299.999999999999974071"),
+        ("-4.739622041017375e-7", "-0.000000473962204102"),
+        ("0.0000000000000000005", "0.000000000000000000"),
+        ("0.0000000000000000015", "0.000000000000000002"),
+        ("1.50", "1.50"),
+        ("1.5e-60", "0"),
+    ] {
+        assert_eq!(rounded(text).unwrap(), expected, "{text}");
+    }
+    for text in ["", "1.", ".5", "1.0e99", "NaN", "+1.0000000000000000001", "1.0000000000000000000x"] {
+        assert_eq!(rounded(text).unwrap_err(), Decimal::parse(text.as_bytes()).unwrap_err(), "{text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Numbers on the wire: JSON numbers such as `1.0002e6`, `2700` or `2.4e-7`, parsed exactly from their text, never
 //! through a float.
 
-use marketprism_core::{Decimal, decimal};
+use marketprism_core::Decimal;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
@@ -20,33 +20,12 @@ pub(super) fn exact_if_told<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 pub(super) fn rounded_if_told<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Decimal>, D::Error> {
-    let Some(raw) = Option::<&RawValue>::deserialize(deserializer)? else { return Ok(None) };
-    rounded(raw.get()).map_or_else(|| parse(raw.get()).map(Some), |decimal| Ok(Some(decimal)))
+    let raw = Option::<&RawValue>::deserialize(deserializer)?;
+    raw.map(|raw| Decimal::parse_rounded(raw.get().as_bytes()).map_err(de::Error::custom)).transpose()
 }
 
 pub(super) fn parse<E: de::Error>(text: &str) -> Result<Decimal, E> {
     Decimal::parse(text.as_bytes()).map_err(E::custom)
-}
-
-/// A number with more decimals than can be kept; `None` for any other.
-fn rounded(text: &str) -> Option<Decimal> {
-    let (digits, exponent) = match text.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let (is_negative, whole) = whole.strip_prefix('-').map_or((false, whole), |whole| (true, whole));
-    let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
-    let excess =
-        i32::try_from(fraction.len()).ok()?.checked_sub(exponent)? - i32::try_from(decimal::SCALE).ok()?;
-    let excess = u32::try_from(excess).ok().filter(|excess| *excess > 0)?;
-    // A divisor beyond every mantissa leaves nothing.
-    let Some(divisor) = 10_i128.checked_pow(excess) else { return Some(Decimal::ZERO) };
-    let (kept, rest) = (mantissa / divisor, mantissa % divisor);
-    let half = divisor / 2;
-    let is_up = rest > half || (rest == half && kept % 2 == 1);
-    let kept = kept + i128::from(is_up);
-    Decimal::new(if is_negative { -kept } else { kept }, decimal::SCALE)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use marketprism_core::message::{FundingRate, Liquidation, OpenInterest};
 use marketprism_core::{Decimal, Source, TakerSide, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 
 use super::trades::base_quantity;
 use crate::context::{Context, SECOND};
@@ -54,19 +54,30 @@ impl FundingRow {
 /// ```
 #[derive(Debug, Deserialize)]
 pub(super) struct OpenInterestRow {
-    oi: Decimal,
-    #[serde(rename = "oiCcy", default)]
+    #[serde(rename = "oi", deserialize_with = "calculated")]
+    contracts: Option<Decimal>,
+    #[serde(rename = "oiCcy", default, deserialize_with = "calculated")]
     base: Option<Decimal>,
-    #[serde(rename = "oiUsd", default)]
+    #[serde(rename = "oiUsd", default, deserialize_with = "calculated")]
     value: Option<Decimal>,
     #[serde(deserialize_with = "millis")]
     pub(super) ts: Timestamp,
 }
 
+/// A value that OKX calculated, with more decimals than it means (`"40457299.999999999999974070668"`): rounded to 18. Empty
+/// where it does not apply.
+fn calculated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Decimal::parse_rounded(text.as_bytes()).map(Some).map_err(de::Error::custom)
+}
+
 impl OpenInterestRow {
     pub(super) fn emit(&self, context: &mut Context<'_>) -> Result<(), Rejected> {
         let origin = context.origin(Source::Ws);
-        context.emit(OpenInterest::new(origin, self.ts, Some(self.oi), self.base, self.value).into())
+        context.emit(OpenInterest::new(origin, self.ts, self.contracts, self.base, self.value).into())
     }
 }
 
