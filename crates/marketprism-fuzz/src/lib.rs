@@ -22,8 +22,21 @@ pub use sessions::session;
 /// The integrations, by the names of the fuzz targets.
 pub const INTEGRATIONS: [&str; 5] = ["binance_spot", "binance_usdm", "okx_spot", "okx_swap", "deribit"];
 
-/// Reads bytes as a recording of ours: whole blocks come out or an error says where, in bounded memory.
+/// Reads bytes as a recording of ours, and as the records of a whole block: a checksum keeps arbitrary bytes from ever being one.
 pub fn recording(bytes: &[u8]) {
+    read_recording(bytes);
+    let compressed = zstd::bulk::compress(bytes, 1).expect("memory for a compressor");
+    let length = |length: usize| u32::try_from(length).expect("a fuzzer's input is short");
+    let mark = u32::from_le_bytes(*b"MPRC");
+    // As docs/recording.md says it.
+    let fields = [0x184D_2A5D, 20, mark, 1, length(compressed.len()), length(bytes.len()), 1];
+    let mut block: Vec<u8> = fields.into_iter().flat_map(u32::to_le_bytes).collect();
+    block.extend_from_slice(&compressed);
+    read_recording(&block);
+}
+
+/// Whole blocks come out, or an error says where, in bounded memory.
+fn read_recording(bytes: &[u8]) {
     let mut reader = Reader::new(bytes).expect("memory for a decompressor");
     let mut last = 0;
     while let Ok(Some(_)) = reader.next_record() {

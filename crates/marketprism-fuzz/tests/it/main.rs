@@ -29,6 +29,7 @@ fn every_seed_runs() {
             marketprism_fuzz::session(integration, &seed);
         }
     }
+    seeds("recording").iter().for_each(|(_, seed)| marketprism_fuzz::recording(seed));
     seeds("capture").iter().for_each(|(_, seed)| marketprism_fuzz::capture(seed));
 }
 
