@@ -315,8 +315,8 @@ async fn what_happens_to_connections_of_okx_and_deribit() {
 #[tokio::test]
 async fn sockets_that_stay_open_and_say_nothing_are_replaced() {
     let mut matrix = Matrix::start().await;
-    // Longer than the most patient session waits.
-    let silence = json!({ "fault": "silence", "for_ms": 65_000 });
+    // Longer than the most patient session waits: Deribit's, 45 s.
+    let silence = json!({ "fault": "silence", "for_ms": 52_000 });
     let places = [
         At { exchange: "binance", market_types: &["spot"] },
         At { exchange: "okx", market_types: &[] },
