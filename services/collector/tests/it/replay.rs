@@ -66,6 +66,9 @@ fn what_cannot_be_read_or_understood_is_named() {
     );
 }
 
+/// Exchange, market, format, trade stream, files, and the frames in them.
+type Run = (&'static str, &'static str, &'static str, &'static str, Vec<String>, u64);
+
 /// Each capture by the command that its documentation names: nothing is missing, no book ever breaks.
 #[test]
 fn every_capture_replays_whole() {
@@ -77,7 +80,7 @@ fn every_capture_replays_whole() {
     let (older, newer) = ("2021-11-03_3baf9c56", "2022-06-25_0148f9d6");
     let okx = |number: u8| format!("{cryptofeed}/{older}/OKEX.ws.{number}.0");
     let one = |path: String| vec![path];
-    let runs: Vec<(&str, &str, &str, &str, Vec<String>, u64)> = vec![
+    let runs: Vec<Run> = vec![
         (
             "binance",
             "spot",
