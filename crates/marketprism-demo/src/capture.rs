@@ -40,7 +40,7 @@ pub(crate) fn look(path: &Path, format: Format) -> Result<Nature, Failure> {
             format!("{} holds no Binance depth update in its first {LINES_MAX} lines", path.display());
         return Err(Failure::Usage(reason));
     }
-    let market = if previous { Market::Perpetual } else { Market::Spot };
+    let market = if previous { Market::BinanceUsdm } else { Market::BinanceSpot };
     Ok(Nature { market, trade_stream: if aggregates { "aggTrade" } else { "trade" } })
 }
 
@@ -59,9 +59,9 @@ mod tests {
     fn market_and_trade_stream_are_found_out() {
         let spot =
             "1.0: {\"data\":{\"e\":\"depthUpdate\",\"U\":1,\"u\":2}}\n1.1: {\"data\":{\"e\":\"aggTrade\"}}\n";
-        assert_eq!(look_at(spot).unwrap(), Nature { market: Market::Spot, trade_stream: "aggTrade" });
+        assert_eq!(look_at(spot).unwrap(), Nature { market: Market::BinanceSpot, trade_stream: "aggTrade" });
         let usdm = "1.0: {\"data\":{\"e\":\"depthUpdate\",\"U\":1,\"u\":2,\"pu\":0}}\n1.1: {\"data\":{\"e\":\"trade\"}}\n";
-        assert_eq!(look_at(usdm).unwrap(), Nature { market: Market::Perpetual, trade_stream: "trade" });
+        assert_eq!(look_at(usdm).unwrap(), Nature { market: Market::BinanceUsdm, trade_stream: "trade" });
         assert!(look_at("nothing\n").unwrap_err().to_string().contains("no Binance depth update"));
     }
 }

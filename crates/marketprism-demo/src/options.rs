@@ -22,6 +22,9 @@ pub(crate) struct Options {
     /// Symbols of each market
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) symbols: u16,
+    /// Markets that are collected
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Market::ALL, conflicts_with = "replay")]
+    pub(crate) markets: Vec<Market>,
     /// Seed of the simulated market: the same seed gives the same trades and books
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -76,13 +79,24 @@ pub(crate) enum Format {
     Cryptofeed,
 }
 
-/// A market of the simulator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// A market, by the collector's and the simulator's name of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Market {
     /// Binance spot
-    Spot,
-    /// Binance USDⓈ-M
-    Perpetual,
+    #[value(name = "binance_spot", alias = "spot")]
+    BinanceSpot,
+    /// Binance USDⓈ-M perpetuals and dated futures
+    #[value(name = "binance_usdm", alias = "perpetual")]
+    BinanceUsdm,
+    /// OKX spot
+    #[value(name = "okx_spot")]
+    OkxSpot,
+    /// OKX swaps and dated futures
+    #[value(name = "okx_swap")]
+    OkxSwap,
+    /// Deribit perpetuals, futures, options and volatility indices
+    #[value(name = "deribit")]
+    Deribit,
 }
 
 impl Format {
@@ -96,11 +110,45 @@ impl Format {
 }
 
 impl Market {
-    /// The market type on the wire.
+    /// Every market.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::BinanceSpot, Self::BinanceUsdm, Self::OkxSpot, Self::OkxSwap, Self::Deribit];
+
+    /// Its name in configurations.
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::Spot => "spot",
-            Self::Perpetual => "perpetual",
+            Self::BinanceSpot => "binance_spot",
+            Self::BinanceUsdm => "binance_usdm",
+            Self::OkxSpot => "okx_spot",
+            Self::OkxSwap => "okx_swap",
+            Self::Deribit => "deribit",
+        }
+    }
+
+    /// The simulator's word for the market of a capture.
+    ///
+    /// # Errors
+    /// For a market whose captures it cannot serve.
+    pub(crate) fn capture_word(self) -> Result<&'static str, Failure> {
+        match self {
+            Self::BinanceSpot => Ok("spot"),
+            Self::BinanceUsdm => Ok("perpetual"),
+            Self::OkxSpot | Self::OkxSwap | Self::Deribit => {
+                let word = self.word();
+                Err(Failure::Usage(format!("--market {word}: only captures of Binance can be served")))
+            }
+        }
+    }
+
+    /// Which market an instrument of this exchange and market type is of.
+    pub(crate) fn of(exchange: &str, market_type: &str) -> Option<Self> {
+        match (exchange, market_type) {
+            ("binance", "spot") => Some(Self::BinanceSpot),
+            ("binance", _) => Some(Self::BinanceUsdm),
+            ("okx", "spot") => Some(Self::OkxSpot),
+            ("okx", _) => Some(Self::OkxSwap),
+            ("deribit", _) => Some(Self::Deribit),
+            _ => None,
         }
     }
 }

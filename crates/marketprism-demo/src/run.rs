@@ -1,5 +1,6 @@
 //! The run as a list: start, watch, stop in the order in which data flows, reconcile.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -87,7 +88,7 @@ impl Interrupt {
     }
 }
 
-/// What the collector is to take: what is simulated or captured, or two well-known symbols of the real exchanges.
+/// What the collector is to take: what is simulated or captured, or the collector's defaults of the real exchanges.
 async fn subscription(
     options: &Options,
     nature: Option<Nature>,
@@ -95,20 +96,24 @@ async fn subscription(
     http: &Http,
 ) -> Result<Subscription, Failure> {
     if options.live {
-        let symbols = ["BTC-USDT", "ETH-USDT"].map(str::to_owned).to_vec();
-        return Ok(Subscription { spot: symbols.clone(), perpetual: symbols, trade_stream: None });
+        let markets = options.markets.iter().map(|market| (*market, Vec::new())).collect();
+        return Ok(Subscription { markets, trade_stream: None });
     }
     let status = http.get_json(&format!("{}/control/status", stack.simulator_url())).await?;
-    let instruments =
-        status.get("instruments").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
-    let of = |market: Market| -> Vec<String> {
-        let text = |value: &serde_json::Value, field| value.get(field)?.as_str().map(str::to_owned);
-        let wanted =
-            instruments.iter().filter(|value| text(value, "market_type").as_deref() == Some(market.word()));
-        wanted.filter_map(|value| text(value, "symbol")).collect()
-    };
-    let trade_stream = nature.map(|nature| nature.trade_stream);
-    Ok(Subscription { spot: of(Market::Spot), perpetual: of(Market::Perpetual), trade_stream })
+    let instruments = status.get("instruments").and_then(serde_json::Value::as_array);
+    let mut markets: BTreeMap<Market, Vec<String>> = BTreeMap::new();
+    for instrument in instruments.into_iter().flatten() {
+        let text = |field| instrument.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+        if let Some(market) = Market::of(text("exchange"), text("market_type")) {
+            markets.entry(market).or_default().push(text("symbol").to_owned());
+        }
+    }
+    for symbols in markets.values_mut() {
+        // A spot pair and its contract have one name.
+        symbols.sort_unstable();
+        symbols.dedup();
+    }
+    Ok(Subscription { markets, trade_stream: nature.map(|nature| nature.trade_stream) })
 }
 
 /// Shows what flows until time is up, the replay is over, or somebody says stop.

@@ -11,7 +11,7 @@ use crate::http::Http;
 use crate::stack::Stack;
 
 /// A row of the live table: a data type of an exchange's market.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) data_type: String,
     pub(crate) exchange: String,
@@ -144,6 +144,9 @@ fn waiting(broker: &Value) -> u64 {
     consumers.map(|consumer| count(&consumer, "num_pending") + count(&consumer, "num_ack_pending")).sum()
 }
 
+/// What tells events apart that happen once at a time.
+const PLAIN: &str = "market_type, instrument_id, timestamp";
+
 async fn tier(
     sample: &mut Sample,
     http: &Http,
@@ -158,6 +161,22 @@ async fn tier(
     for (data_type, table, count, identity) in [
         ("trade", "trades", "count()", "market_type, instrument_id, isNull(first_trade_id), trade_id"),
         ("orderbook", "orderbooks", "sum(update_count)", "market_type, instrument_id, last_update_id"),
+        ("funding_rate", "funding_rates", "count()", PLAIN),
+        ("open_interest", "open_interests", "count()", PLAIN),
+        (
+            "liquidation",
+            "liquidations",
+            "count()",
+            "market_type, instrument_id, timestamp, side, price, quantity",
+        ),
+        ("lsr_top_position", "lsr_top_positions", "count()", PLAIN),
+        ("lsr_all_account", "lsr_all_accounts", "count()", PLAIN),
+        (
+            "volatility_index",
+            "volatility_indices",
+            "count()",
+            "market_type, instrument_id, timestamp, resolution_seconds",
+        ),
     ] {
         let sql = format!(
             "SELECT exchange, market_type, {count}, count() - uniqExact({identity}), {lag} FROM {database}.{table} GROUP BY exchange, market_type"

@@ -1,19 +1,19 @@
 //! The configuration of each process of the demo: what differs from its defaults, and nothing else.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::options::Market;
 use crate::ports::Ports;
 
 /// What the collector is to collect.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Subscription {
-    /// Canonical symbols of Binance spot.
-    pub(crate) spot: Vec<String>,
-    /// Canonical symbols of Binance USDⓈ-M.
-    pub(crate) perpetual: Vec<String>,
+    /// Canonical symbols by market; a market that is absent is not collected. Empty takes the collector's defaults.
+    pub(crate) markets: BTreeMap<Market, Vec<String>>,
     /// `trade` or `aggTrade`, where the exchange's default is not what is served.
     pub(crate) trade_stream: Option<&'static str>,
 }
@@ -53,14 +53,21 @@ pub(crate) fn broker_bootstrap(ports: &Ports) -> Value {
 }
 
 pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, interval: Duration) -> Value {
-    let exchange = |symbols: &[String], base: &str| {
+    let base = address(ports.simulator);
+    let exchange = |market: Market| {
+        let Some(symbols) = subscription.markets.get(&market) else { return json!({ "enabled": false }) };
         let mut exchange = json!({
-            "enabled": !symbols.is_empty(),
             "orderbook": { "publish_interval": humantime::format_duration(interval).to_string() },
-            "trade_stream": subscription.trade_stream,
+            // A demo of a minute should show what is polled, too.
+            "poll_interval": "10s",
         });
         if !symbols.is_empty() {
             merge(&mut exchange, "symbols", json!(symbols));
+        }
+        if let Some(stream) = subscription.trade_stream {
+            merge(&mut exchange, "trade_stream", json!(stream));
+            // A capture holds trades and books.
+            merge(&mut exchange, "data_types", json!(["trade", "orderbook"]));
         }
         if !live {
             merge(&mut exchange, "ws_url", json!(format!("ws://{base}")));
@@ -68,16 +75,14 @@ pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, 
         }
         exchange
     };
-    let base = address(ports.simulator);
+    let exchanges: serde_json::Map<_, _> =
+        Market::ALL.into_iter().map(|market| (market.word().to_owned(), exchange(market))).collect();
     json!({
         "nats": nats_section(ports),
         "admin": admin_section(ports.collector_admin),
         // A restarted simulator or collector should find the other at once in a demo of a minute.
         "reconnect": { "first": "100ms", "max": "2s" },
-        "exchanges": {
-            "binance_spot": exchange(&subscription.spot, &base),
-            "binance_usdm": exchange(&subscription.perpetual, &base),
-        },
+        "exchanges": exchanges,
     })
 }
 

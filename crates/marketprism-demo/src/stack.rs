@@ -97,9 +97,11 @@ impl Stack {
         if let (Some(nature), Some(format)) = (options.nature()?, options.format) {
             arguments.push("--replay".into());
             arguments.extend(options.replay.iter().map(Into::into));
-            for (flag, value) in
-                [("--format", format.word()), ("--market", nature.market.word()), ("--speed", &options.speed)]
-            {
+            for (flag, value) in [
+                ("--format", format.word()),
+                ("--market", nature.market.capture_word()?),
+                ("--speed", &options.speed),
+            ] {
                 arguments.extend([flag.into(), value.into()]);
             }
         } else {
@@ -107,6 +109,10 @@ impl Stack {
                 ("--seed", options.seed.to_string()),
                 ("--rate", options.rate.to_string()),
                 ("--symbols", options.symbols.to_string()),
+                (
+                    "--markets",
+                    options.markets.iter().map(|market| market.word()).collect::<Vec<_>>().join(","),
+                ),
             ] {
                 arguments.extend([flag.into(), value.into()]);
             }

@@ -108,7 +108,12 @@ impl Driver {
     /// Runs until every [`super::Publisher`] is gone or the bus is closed.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.drive().await {
-            tracing::error!(error, unconfirmed = self.window.len(), "publisher stopped");
+            if self.window.is_empty() {
+                // The bus was left after the last acknowledgement: nothing is lost.
+                tracing::debug!(error, "publisher ended");
+            } else {
+                tracing::error!(error, unconfirmed = self.window.len(), "publisher stopped");
+            }
         }
         self.metrics.publish_in_flight.set(0.0);
     }

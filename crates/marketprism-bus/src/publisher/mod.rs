@@ -224,7 +224,10 @@ impl Publisher {
         if bytes > bytes_max {
             return Err(BusError::PayloadTooLarge { subject: message.subject, bytes, bytes_max });
         }
-        self.commands.send(Command::Publish(message, stopwatch)).await.map_err(|_| BusError::PublisherStopped)?;
+        self.commands
+            .send(Command::Publish(message, stopwatch))
+            .await
+            .map_err(|_| BusError::PublisherStopped)?;
         self.metrics.messages_published_total.increment(1);
         Ok(())
     }

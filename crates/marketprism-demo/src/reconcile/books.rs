@@ -29,6 +29,8 @@ impl Touch {
 #[derive(Debug, Default)]
 pub(crate) struct SentBook {
     pub(super) updates: u64,
+    /// The last update id.
+    pub(super) last: Option<u64>,
     /// The exchange's own best bid and ask after an update.
     pub(super) touches: HashMap<u64, Touch>,
 }

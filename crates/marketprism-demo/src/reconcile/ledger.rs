@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::books::{Books, Touch};
+use super::events::Events;
 use super::trades::{Content, Identity, Trades};
 use crate::failure::{Failure, io};
 
@@ -16,6 +17,7 @@ use crate::failure::{Failure, io};
 pub(crate) struct Sent {
     pub(crate) trades: Trades,
     pub(crate) books: Books,
+    pub(crate) events: Events,
 }
 
 /// One line; which fields it has depends on `data_type`.
@@ -29,6 +31,12 @@ struct Line<'a> {
     market_type: Cow<'a, str>,
     #[serde(borrow)]
     instrument_id: Cow<'a, str>,
+    #[serde(default)]
+    trade_seq: Option<u64>,
+    #[serde(default)]
+    snapshot: bool,
+    #[serde(default)]
+    count: Option<u64>,
     #[serde(borrow, default)]
     trade_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -71,12 +79,14 @@ fn enter(sent: &mut Sent, text: &str) -> Option<()> {
     };
     match line.data_type.as_ref() {
         "trade" => {
-            let trade_id = line.trade_id?;
+            // Deribit's ids are texts; its consecutive numbers tell its trades apart as well.
+            let trade_id = line.trade_seq.map_or(line.trade_id, |number| Some(number.to_string().into()))?;
             let identity = Identity {
                 exchange: &line.exchange,
                 market_type: &line.market_type,
                 instrument_id: &line.instrument_id,
-                aggregated: line.aggregated,
+                // OKX merges the matches of an order; one that had one match is a single trade.
+                aggregated: line.aggregated && line.count != Some(1),
                 trade_id: &trade_id,
             };
             let content = Content::of(&line.price?, &line.quantity?, &line.side?, line.ts_event_us?)?;
@@ -84,7 +94,10 @@ fn enter(sent: &mut Sent, text: &str) -> Option<()> {
         }
         "orderbook" => {
             let book = sent.books.entry(&line.exchange, &line.market_type, &line.instrument_id);
-            book.updates += 1;
+            // A book that is pushed whole, and is the one that was there before, says nothing new.
+            let is_news = !line.snapshot || book.last != line.last_update_id;
+            book.updates += u64::from(is_news);
+            book.last = line.last_update_id;
             if let Some(touch) = touch() {
                 book.touches.insert(line.last_update_id?, touch);
             }
@@ -96,6 +109,6 @@ fn enter(sent: &mut Sent, text: &str) -> Option<()> {
             book.touches.insert(line.update_id?, touch);
             Some(())
         }
-        _ => None,
+        _ => sent.events.sent(&serde_json::from_str(text).ok()?),
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The simulator's ledger has a line for every event that was written to a subscriber's socket. A trade must be in each tier
 //! exactly once with the same price, quantity, side and time. A book's stored rows must add up to the updates sent
-//! (`update_count`), none twice, and show the exchange's own best bid and ask at their update id.
+//! (`update_count`), none twice, and show the exchange's own best bid and ask at their update id. Of everything else the values
+//! must be there at their time.
 
 mod books;
+mod events;
 mod ledger;
 mod trades;
 
@@ -107,10 +109,13 @@ pub(crate) async fn reconcile(
     let mut sent = ledger::read(ledger)?;
     trades::read_tier(&mut sent.trades, http, hot, trades::Side::Hot).await?;
     trades::read_tier(&mut sent.trades, http, cold, trades::Side::Cold).await?;
+    sent.events.read_tier(http, hot, trades::Side::Hot).await?;
+    sent.events.read_tier(http, cold, trades::Side::Cold).await?;
     let hot_books = books::read_tier(http, hot).await?;
     let cold_books = books::read_tier(http, cold).await?;
     let mut verdict = Verdict { trade_ids: sent.trades.ids(), ..Verdict::default() };
     sent.trades.settle(&mut verdict.accounts);
+    sent.events.settle(&mut verdict.accounts);
     books::settle(&sent.books, &hot_books, &cold_books, &mut verdict.accounts);
     verdict.gaps = gaps(http, hot).await?;
     verdict.proven = verdict.accounts.values().any(|account| account.sent > 0);

@@ -143,7 +143,8 @@ impl Trades {
         let names: HashMap<u32, &Stream> =
             self.streams.iter().map(|(name, stream)| (*stream, name)).collect();
         for ((stream, id), _) in self.known.iter().filter(|(_, known)| known.hot > 0) {
-            let Some(name) = names.get(stream) else { continue };
+            // OKX's merged trades stand for several ids each, and single ones for those between.
+            let Some(name) = names.get(stream).filter(|(exchange, ..)| exchange != "okx") else { continue };
             let (first, last, count) = ranges.entry(name).or_insert((*id, *id, 0));
             (*first, *last, *count) = ((*first).min(*id), (*last).max(*id), *count + 1);
         }
@@ -196,7 +197,8 @@ pub(super) async fn read_tier(
     side: Side,
 ) -> Result<(), Failure> {
     let sql = format!(
-        "SELECT exchange, market_type, instrument_id, isNotNull(first_trade_id), trade_id, price, quantity, side, \
+        "SELECT exchange, market_type, instrument_id, isNotNull(first_trade_id), \
+         ifNull(toString(trade_sequence), trade_id), price, quantity, side, \
          toUnixTimestamp64Micro(timestamp), data_source FROM {}.trades",
         tier.database
     );
