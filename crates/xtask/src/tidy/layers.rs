@@ -7,14 +7,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("marketprism-core", &[]),
     ("marketprism-exchanges", &["marketprism-core"]),
     ("marketprism-recording", &["marketprism-core"]),
-    (
-        "marketprism-replay",
-        &["marketprism-core", "marketprism-exchanges", "marketprism-recording"],
-    ),
-    (
-        "marketprism-fuzz",
-        &["marketprism-core", "marketprism-exchanges", "marketprism-recording"],
-    ),
+    ("marketprism-replay", &["marketprism-core", "marketprism-exchanges", "marketprism-recording"]),
+    ("marketprism-fuzz", &["marketprism-core", "marketprism-exchanges", "marketprism-recording"]),
     ("marketprism-bus", &["marketprism-core"]),
     ("marketprism-store", &["marketprism-core"]),
     ("marketprism-service", &[]),
