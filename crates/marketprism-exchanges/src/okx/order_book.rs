@@ -162,6 +162,8 @@ impl BookSync {
         context: &mut Context<'_>,
     ) {
         let was_live = self.is_live();
+        // The book as it was received last, by an earlier socket or process, is no update.
+        let is_news = self.received.is_none_or(|(last, _)| last != frame.sequence);
         if was_live {
             self.publication.before(frame.event, &self.book, context);
         } else {
@@ -169,7 +171,7 @@ impl BookSync {
         }
         self.book.clear();
         self.snapshot = Ask::default();
-        if self.apply(position, frame, levels, context) && !was_live {
+        if self.apply(position, frame, levels, is_news, context) && !was_live {
             context.out.note(Note::Synced { symbol: &context.instrument.symbol });
         }
     }
@@ -292,7 +294,7 @@ impl BookSync {
         if position.epoch > book.epoch {
             self.publication.restarted(context.now);
         }
-        if self.apply(position, frame, levels, context) {
+        if self.apply(position, frame, levels, true, context) {
             context.out.note(Note::BookUpdated { symbol: &context.instrument.symbol });
         }
     }
@@ -303,6 +305,7 @@ impl BookSync {
         position: Position,
         frame: BookFrame,
         levels: &Levels,
+        is_news: bool,
         context: &mut Context<'_>,
     ) -> bool {
         for level in &levels.bids {
@@ -334,7 +337,9 @@ impl BookSync {
         }
         self.known_to = None;
         self.received = Some((frame.sequence, frame.event));
-        self.publication.received(frame.sequence);
+        if is_news {
+            self.publication.received(frame.sequence);
+        }
         let applied = Applied { last: frame.sequence, event: frame.event, received: context.now };
         self.publication.applied(applied, false, &self.book, context);
         true

@@ -136,7 +136,7 @@ fn refusals_name_path_value_and_reason() {
         let refused = refusal(file, &[]);
         assert!(refused.contains(expected), "{file}\n  says {refused}\n  not  {expected}");
     }
-    let refused = refusal("", &[("MARKETPRISM__ADMIM__HEALTH_LISTEN", "x")]);
+    let refused = refusal("{}", &[("MARKETPRISM__ADMIM__HEALTH_LISTEN", "x")]);
     assert!(refused.starts_with("admim: (a section): unknown field"), "{refused}");
 }
 
@@ -153,12 +153,12 @@ fn secrets_come_from_text_environment_or_file_and_are_never_shown() {
     std::fs::write(&path, "from a file\n").unwrap();
     let in_file = format!("file:{}", path.display());
     for (given, expected) in [("plain", "plain"), (in_file.as_str(), "from a file"), ("0123", "0123")] {
-        let config = sample("", &[("MARKETPRISM__NATS__PASSWORD", given)]).unwrap();
+        let config = sample("{}", &[("MARKETPRISM__NATS__PASSWORD", given)]).unwrap();
         assert_eq!(config.nats.password.as_ref().unwrap().expose(), expected);
         let shown = format!("{config:?} {}", to_yaml(&config).unwrap());
         assert!(!shown.contains(expected) && shown.contains("[redacted]"), "{shown}");
     }
-    let refused = refusal("", &[("MARKETPRISM__NATS__PASSWORD", "file:/no/such/secret")]);
+    let refused = refusal("{}", &[("MARKETPRISM__NATS__PASSWORD", "file:/no/such/secret")]);
     assert!(
         refused.starts_with("nats.password: [redacted]: failed to read the secret's file /no/such/"),
         "{refused}"
