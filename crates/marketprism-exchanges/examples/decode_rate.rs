@@ -56,6 +56,7 @@ impl Effects for Sink {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
     integration: &'static str,
