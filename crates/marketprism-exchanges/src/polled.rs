@@ -15,7 +15,7 @@ use crate::publication::SLOW_TURNS;
 use crate::registry::{SessionConfig, SessionOptions};
 use crate::requests::Requests;
 use crate::session::{
-    Effects, FetchFailed, Frame, Link, Note, Pressure, Rejected, Request, RequestId, Session, StreamState,
+    Effects, FetchFailed, Frame, Link, Pressure, Rejected, Request, RequestId, Session, StreamState,
     StreamStatus,
 };
 use crate::snapshot_book::{self, Snapshot};
@@ -227,13 +227,8 @@ impl Session for PolledSession {
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        match self.requests.close(id) {
-            Some(purpose) => self.answered(&purpose, answer.map_err(Some), now, out),
-            None => {
-                out.note(Note::Ignored { what: "late_answer" });
-                Ok(())
-            }
-        }
+        let Some(purpose) = self.requests.close(id, out) else { return Ok(()) };
+        self.answered(&purpose, answer.map_err(Some), now, out)
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use marketprism_core::Timestamp;
 
 use crate::context::SECOND;
-use crate::session::{Effects, FetchFailed, RequestId};
+use crate::session::{Effects, FetchFailed, Note, RequestId};
 
 /// Open requests at most; the others wait their turn. More would only queue at the collector's weight budget.
 const OPEN_MAX: usize = 8;
@@ -51,9 +51,13 @@ impl<P> Requests<P> {
         id
     }
 
-    /// What an answer is for; `None` when the request was given up.
-    pub(crate) fn close(&mut self, id: RequestId) -> Option<P> {
-        self.open.remove(&id).map(|open| open.purpose)
+    /// What an answer is for; `None`, and counted, when the request was given up.
+    pub(crate) fn close(&mut self, id: RequestId, out: &mut dyn Effects) -> Option<P> {
+        let open = self.open.remove(&id);
+        if open.is_none() {
+            out.note(Note::Ignored { what: "late_answer" });
+        }
+        open.map(|open| open.purpose)
     }
 
     /// Gives up what has not been answered in time.

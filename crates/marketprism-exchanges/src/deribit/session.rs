@@ -215,13 +215,8 @@ impl Session for DeribitSession {
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        match self.requests.close(id) {
-            Some(instrument_id) => self.answered(&instrument_id, answer.map_err(Some), now, out),
-            None => {
-                out.note(Note::Ignored { what: "late_answer" });
-                Ok(())
-            }
-        }
+        let Some(instrument_id) = self.requests.close(id, out) else { return Ok(()) };
+        self.answered(&instrument_id, answer.map_err(Some), now, out)
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {

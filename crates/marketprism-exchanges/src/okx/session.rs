@@ -231,13 +231,8 @@ impl Session for OkxSession {
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        match self.requests.close(id) {
-            Some(purpose) => self.answered(&purpose, answer.map_err(Some), now, out),
-            None => {
-                out.note(Note::Ignored { what: "late_answer" });
-                Ok(())
-            }
-        }
+        let Some(purpose) = self.requests.close(id, out) else { return Ok(()) };
+        self.answered(&purpose, answer.map_err(Some), now, out)
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
