@@ -96,11 +96,12 @@ fn deny() -> Result<(), Failure> {
 
 /// Each crate with the features it asks for itself: none compiles only because another one is built beside it.
 ///
-/// Other features mean other builds: of the 440 libraries about 300 are compiled once more here.
+/// Other features mean other builds: of the 440 libraries about 300 are looked at once more here. Checking is enough: what
+/// a feature leaves out is missed by the compiler, not by the linker.
 fn each_crate() -> Result<(), Failure> {
     for package in workspace::metadata()?.workspace_packages() {
         let begun = Instant::now();
-        cargo(&["build", "--locked", "--quiet", "--package", package.name.as_str()])?;
+        cargo(&["check", "--locked", "--quiet", "--package", package.name.as_str()])?;
         println!("{:>6} s  {}", begun.elapsed().as_secs(), package.name);
     }
     Ok(())
