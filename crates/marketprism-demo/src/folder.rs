@@ -8,14 +8,14 @@ use crate::failure::{Failure, io};
 
 /// A locked, empty run folder. The lock goes with the process, however it ends.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
     _lock: File,
 }
 
 impl Folder {
     /// Takes the folder, or says who has it.
-    pub(crate) fn take(path: PathBuf) -> Result<Self, Failure> {
+    pub fn take(path: PathBuf) -> Result<Self, Failure> {
         fs::create_dir_all(&path).map_err(io(format!("make {}", path.display())))?;
         let lock_path = path.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&lock_path);
@@ -43,24 +43,28 @@ impl Folder {
         Ok(Self { path, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn data(&self, name: &str) -> PathBuf {
+    /// The data of one server.
+    pub fn data(&self, name: &str) -> PathBuf {
         self.path.join("data").join(name)
     }
 
-    pub(crate) fn log(&self, name: &str) -> PathBuf {
+    /// The log of one process.
+    pub fn log(&self, name: &str) -> PathBuf {
         self.path.join("logs").join(format!("{name}.log"))
     }
 
-    pub(crate) fn ledger(&self) -> PathBuf {
+    /// The simulator's ledger.
+    pub fn ledger(&self) -> PathBuf {
         self.path.join("ledger.jsonl")
     }
 
     /// Writes a service's configuration; JSON is YAML.
-    pub(crate) fn config(&self, name: &str, config: &serde_json::Value) -> Result<PathBuf, Failure> {
+    pub fn config(&self, name: &str, config: &serde_json::Value) -> Result<PathBuf, Failure> {
         let path = self.path.join("config").join(format!("{name}.yaml"));
         let text = format!("{config:#}\n");
         fs::write(&path, text).map_err(io(format!("write {}", path.display())))?;

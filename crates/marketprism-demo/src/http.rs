@@ -12,10 +12,12 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client for loopback addresses.
 #[derive(Debug, Clone)]
-pub(crate) struct Http(reqwest::Client);
+pub struct Http(reqwest::Client);
 
 impl Http {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// # Errors
+    /// When no client can be made.
+    pub fn new() -> Result<Self, Failure> {
         // The demo speaks plain HTTP to itself; the client wants a TLS provider all the same.
         if rustls::crypto::ring::default_provider().install_default().is_err() {
             return Err(Failure::Usage("a TLS provider was installed already".to_owned()));
@@ -25,7 +27,7 @@ impl Http {
     }
 
     /// `Ok` for a 2xx answer; else why not, in a form fit for "is not ready".
-    pub(crate) async fn answers(&self, url: &str) -> Result<(), String> {
+    pub async fn answers(&self, url: &str) -> Result<(), String> {
         let answer =
             self.0.get(url).send().await.map_err(|error| format!("{url} does not answer ({error})"))?;
         let status = answer.status();
@@ -35,18 +37,20 @@ impl Http {
         Err(format!("{url} says {status}: {}", answer.text().await.unwrap_or_default()))
     }
 
-    pub(crate) async fn get_json(&self, url: &str) -> Result<Value, Failure> {
+    /// The JSON at an address.
+    pub async fn get_json(&self, url: &str) -> Result<Value, Failure> {
         let answer = self.0.get(url).send().await.map_err(|error| failed(url, error))?;
         answer.json().await.map_err(|error| failed(url, error))
     }
 
-    pub(crate) async fn post(&self, url: &str) -> Result<(), Failure> {
+    /// An order without a body.
+    pub async fn post(&self, url: &str) -> Result<(), Failure> {
         let answer = self.0.post(url).send().await.map_err(|error| failed(url, error))?;
         answer.error_for_status().map(drop).map_err(|error| failed(url, error))
     }
 
     /// Runs a query and hands over its lines (TabSeparated), without holding the whole result.
-    pub(crate) async fn query(
+    pub async fn query(
         &self,
         base: &str,
         sql: &str,

@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 use crate::capture::{self, Nature};
 use crate::failure::Failure;
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 /// flows, and reconciles at the end. Exit code 0 only if nothing was lost, duplicated or changed.
 #[derive(Debug, Parser)]
 #[command(name = "scripts/demo.sh", version)]
-pub(crate) struct Options {
+pub struct Options {
     /// Stop by itself after this long, such as 60s or 10m; without it, Ctrl-C stops
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) run_for: Option<Duration>,
@@ -58,17 +59,27 @@ pub(crate) struct Options {
     /// Print the result as one JSON object on the last line
     #[arg(long)]
     pub(crate) json: bool,
-    #[arg(long, hide = true, env = "MARKETPRISM_CACHE")]
-    pub(crate) cache: Option<PathBuf>,
-    #[arg(long, hide = true, env = "XDG_CACHE_HOME")]
-    pub(crate) cache_home: Option<PathBuf>,
-    #[arg(long, hide = true, env = "HOME")]
-    pub(crate) home: Option<PathBuf>,
-    #[arg(long, hide = true, env = "MARKETPRISM_NATS_SERVER")]
-    pub(crate) nats_server: Option<PathBuf>,
-    #[arg(long, hide = true, env = "LIBCHDB")]
-    pub(crate) libchdb: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) servers: Servers,
 }
+
+/// Where the servers are that are not built here.
+#[derive(Debug, Clone, Args)]
+pub struct Servers {
+    #[arg(long, hide = true, env = "MARKETPRISM_CACHE")]
+    cache: Option<PathBuf>,
+    #[arg(long, hide = true, env = "XDG_CACHE_HOME")]
+    cache_home: Option<PathBuf>,
+    #[arg(long, hide = true, env = "HOME")]
+    home: Option<PathBuf>,
+    #[arg(long, hide = true, env = "MARKETPRISM_NATS_SERVER")]
+    nats_server: Option<PathBuf>,
+    #[arg(long, hide = true, env = "LIBCHDB")]
+    libchdb: Option<PathBuf>,
+}
+
+const NATS_VERSION_FOLDER: &str = "nats-server-2.15.1";
+const ENGINE_VERSION_FOLDER: &str = "libchdb-26.7.3-stable.1";
 
 /// How a capture is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,7 +92,7 @@ pub(crate) enum Format {
 
 /// A market, by the collector's and the simulator's name of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Market {
+pub enum Market {
     /// Binance spot
     #[value(name = "binance_spot", alias = "spot")]
     BinanceSpot,
@@ -111,11 +122,11 @@ impl Format {
 
 impl Market {
     /// Every market.
-    pub(crate) const ALL: [Self; 5] =
+    pub const ALL: [Self; 5] =
         [Self::BinanceSpot, Self::BinanceUsdm, Self::OkxSpot, Self::OkxSwap, Self::Deribit];
 
     /// Its name in configurations.
-    pub(crate) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::BinanceSpot => "binance_spot",
             Self::BinanceUsdm => "binance_usdm",
@@ -141,7 +152,7 @@ impl Market {
     }
 
     /// Which market an instrument of this exchange and market type is of.
-    pub(crate) fn of(exchange: &str, market_type: &str) -> Option<Self> {
+    pub fn of(exchange: &str, market_type: &str) -> Option<Self> {
         match (exchange, market_type) {
             ("binance", "spot") => Some(Self::BinanceSpot),
             ("binance", _) => Some(Self::BinanceUsdm),
@@ -166,19 +177,54 @@ pub(crate) enum Restartable {
 
 /// Which ports to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Ports {
+pub enum Ports {
     /// The documented ones, so that the manual's commands work
     Standard,
     /// Any free ones
     Free,
 }
 
-impl Options {
-    /// Where downloaded servers and the demo's own folder are.
-    pub(crate) fn cache_folder(&self) -> PathBuf {
+impl Servers {
+    /// Where downloaded servers and the run folders are.
+    pub fn cache_folder(&self) -> PathBuf {
         let home = || self.home.clone().unwrap_or_default().join(".cache");
         let base = || self.cache_home.clone().unwrap_or_else(home).join("marketprism");
         self.cache.clone().unwrap_or_else(base)
+    }
+
+    /// The broker's program.
+    pub fn nats_server(&self) -> PathBuf {
+        let provisioned = || self.cache_folder().join(NATS_VERSION_FOLDER).join("nats-server");
+        self.nats_server.clone().unwrap_or_else(provisioned)
+    }
+
+    /// The ClickHouse engine.
+    pub fn libchdb(&self) -> PathBuf {
+        let provisioned = || self.cache_folder().join(ENGINE_VERSION_FOLDER).join("libchdb.so");
+        self.libchdb.clone().unwrap_or_else(provisioned)
+    }
+}
+
+impl Options {
+    /// The command line of the simulator; `None` where the exchanges are the real ones.
+    ///
+    /// # Errors
+    /// For a capture that cannot be read or served.
+    pub(crate) fn simulator(&self) -> Result<Option<Vec<OsString>>, Failure> {
+        if self.live {
+            return Ok(None);
+        }
+        let (Some(nature), Some(format)) = (self.nature()?, self.format) else {
+            return Ok(Some(simulated(self.seed, self.rate, self.symbols, &self.markets)));
+        };
+        let mut arguments: Vec<OsString> = vec!["--replay".into()];
+        arguments.extend(self.replay.iter().map(Into::into));
+        for (flag, value) in
+            [("--format", format.word()), ("--market", nature.market.capture_word()?), ("--speed", &self.speed)]
+        {
+            arguments.extend([flag.into(), value.into()]);
+        }
+        Ok(Some(arguments))
     }
 
     /// What the replayed captures are of; `None` without a replay.
@@ -193,4 +239,16 @@ impl Options {
         let default = if self.replay.is_empty() { Duration::from_millis(250) } else { Duration::ZERO };
         self.publish_interval.unwrap_or(default)
     }
+}
+
+/// The simulator's command line for markets it makes itself.
+pub fn simulated(seed: u64, rate: u64, symbols: u16, markets: &[Market]) -> Vec<OsString> {
+    let markets: Vec<_> = markets.iter().map(|market| market.word()).collect();
+    let flags = [
+        ("--seed", seed.to_string()),
+        ("--rate", rate.to_string()),
+        ("--symbols", symbols.to_string()),
+        ("--markets", markets.join(",")),
+    ];
+    flags.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]).collect()
 }

@@ -8,19 +8,29 @@ use crate::options::Ports as Choice;
 
 /// Every port the demo listens on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ports {
-    pub(crate) nats: u16,
-    pub(crate) nats_monitor: u16,
-    pub(crate) simulator: u16,
-    pub(crate) clickhouse_hot: u16,
-    pub(crate) clickhouse_cold: u16,
-    /// Health and metrics of each service.
-    pub(crate) simulator_admin: [u16; 2],
-    pub(crate) clickhouse_hot_admin: [u16; 2],
-    pub(crate) clickhouse_cold_admin: [u16; 2],
-    pub(crate) collector_admin: [u16; 2],
-    pub(crate) hot_storage_admin: [u16; 2],
-    pub(crate) cold_storage_admin: [u16; 2],
+pub struct Ports {
+    /// nats-server.
+    pub nats: u16,
+    /// nats-server's monitoring.
+    pub nats_monitor: u16,
+    /// The simulated exchanges.
+    pub simulator: u16,
+    /// The hot tier.
+    pub clickhouse_hot: u16,
+    /// The cold tier.
+    pub clickhouse_cold: u16,
+    /// Its health and metrics.
+    pub simulator_admin: [u16; 2],
+    /// Its health and metrics.
+    pub clickhouse_hot_admin: [u16; 2],
+    /// Its health and metrics.
+    pub clickhouse_cold_admin: [u16; 2],
+    /// Its health and metrics.
+    pub collector_admin: [u16; 2],
+    /// Its health and metrics.
+    pub hot_storage_admin: [u16; 2],
+    /// Its health and metrics.
+    pub cold_storage_admin: [u16; 2],
 }
 
 const STANDARD: Ports = Ports {
@@ -39,7 +49,7 @@ const STANDARD: Ports = Ports {
 
 impl Ports {
     /// The ports to use, all of them free at this moment.
-    pub(crate) fn choose(choice: Choice) -> Result<Self, Failure> {
+    pub fn choose(choice: Choice) -> Result<Self, Failure> {
         match choice {
             Choice::Standard => {
                 for (port, purpose) in STANDARD.list() {

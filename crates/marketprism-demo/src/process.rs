@@ -20,23 +20,27 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// What to start.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
-    pub(crate) name: &'static str,
-    pub(crate) binary: PathBuf,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) log: PathBuf,
+pub struct Program {
+    /// What it is called in what is said.
+    pub name: &'static str,
+    /// The file that is run.
+    pub binary: PathBuf,
+    /// Its command line.
+    pub arguments: Vec<OsString>,
+    /// Its output is appended here.
+    pub log: PathBuf,
 }
 
 /// A running child. Dropped without [`Process::stop`], it is killed.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     program: Program,
     child: Child,
 }
 
 impl Process {
     /// Starts the program in a process group of its own, so that Ctrl-C reaches only the demo, which stops all in order.
-    pub(crate) fn start(program: Program) -> Result<Self, Failure> {
+    pub fn start(program: Program) -> Result<Self, Failure> {
         if !program.binary.exists() {
             let hint = "run it through scripts/demo.sh, which builds and fetches what is needed";
             return Err(Failure::Missing { program: program.binary.display().to_string(), hint });
@@ -56,25 +60,28 @@ impl Process {
         Ok(Self { program, child })
     }
 
-    pub(crate) const fn name(&self) -> &'static str {
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
         self.program.name
     }
 
-    pub(crate) fn pid(&self) -> Option<u32> {
+    /// `None` once it ended.
+    pub fn pid(&self) -> Option<u32> {
         self.child.id()
     }
 
-    pub(crate) fn program(&self) -> &Program {
+    /// What it was started as.
+    pub fn program(&self) -> &Program {
         &self.program
     }
 
     /// How it ended, if it did.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
     /// Waits until `ready` says so, or the process ends, or time is up.
-    pub(crate) async fn wait_ready<F: Future<Output = Result<(), String>>>(
+    pub async fn wait_ready<F: Future<Output = Result<(), String>>>(
         &mut self,
         patience: Duration,
         ready: impl Fn() -> F,
@@ -98,13 +105,13 @@ impl Process {
     }
 
     /// Waits for it to end by itself.
-    pub(crate) async fn finish(mut self) -> Result<(), Failure> {
+    pub async fn finish(mut self) -> Result<(), Failure> {
         let status = self.child.wait().await.map_err(io(format!("wait for {}", self.name())))?;
         if status.success() { Ok(()) } else { Err(self.failed_with(&status.to_string())) }
     }
 
     /// SIGTERM, then SIGKILL after `grace`. Says how long it took and whether it was clean.
-    pub(crate) async fn stop(mut self, grace: Duration) -> Stopped {
+    pub async fn stop(mut self, grace: Duration) -> Stopped {
         let began = Instant::now();
         self.signal(Signal::SIGTERM);
         let clean = match tokio::time::timeout(grace, self.child.wait()).await {
@@ -120,9 +127,24 @@ impl Process {
     }
 
     /// An error with the end of the log.
-    pub(crate) fn failed_with(&self, status: &str) -> Failure {
+    pub fn failed_with(&self, status: &str) -> Failure {
         let (log, tail) = (self.program.log.display().to_string(), tail(&self.program.log));
         Failure::Ended { name: self.name().to_owned(), status: status.to_owned(), log, tail }
+    }
+
+    /// SIGKILL: no last word, nothing is flushed.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill().await.map_err(io(format!("kill {}", self.name())))
+    }
+
+    /// SIGSTOP: it keeps its sockets and does nothing.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT: it goes on as if no time had passed.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     fn signal(&self, signal: Signal) {
@@ -137,11 +159,13 @@ impl Process {
 
 /// How a process stopped.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopped {
-    pub(crate) name: &'static str,
+pub struct Stopped {
+    /// Which process.
+    pub name: &'static str,
     /// Ended by itself with code 0 within its grace.
-    pub(crate) clean: bool,
-    pub(crate) took: Duration,
+    pub clean: bool,
+    /// From SIGTERM to its end.
+    pub took: Duration,
 }
 
 fn tail(log: &Path) -> String {

@@ -1,23 +1,22 @@
 //! The run as a list: start, watch, stop in the order in which data flows, reconcile.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::capture::Nature;
 use crate::failure::{Failure, io};
 use crate::folder::Folder;
 use crate::http::Http;
 use crate::live::Screen;
 use crate::measured::Before;
-use crate::options::{Market, Options, Restartable};
+use crate::options::{Options, Restartable};
+use crate::ports::Ports;
 use crate::reconcile::{self, Tier, Verdict};
 use crate::report;
 use crate::sample::{History, Sample, sample};
 use crate::settings::Subscription;
-use crate::stack::Stack;
+use crate::stack::{Blueprint, Stack};
 
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long both tiers may take to hold everything after the exchange fell silent.
@@ -27,19 +26,26 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
 const SETTLED_AFTER: Duration = Duration::from_secs(40);
 
 /// Runs the demo as asked.
-pub(crate) async fn run(options: &Options) -> Result<Verdict, Failure> {
+pub async fn run(options: &Options) -> Result<Verdict, Failure> {
     // Before anything starts: a Ctrl-C from here on stops in order.
     let mut interrupt = Interrupt::new()?;
     // 1. One demo at a time.
-    let folder = options.folder.clone().unwrap_or_else(|| options.cache_folder().join("demo"));
+    let folder = options.folder.clone().unwrap_or_else(|| options.servers.cache_folder().join("demo"));
     let folder = Folder::take(folder)?;
     eprintln!("logs, data and configuration: {}", folder.path().display());
     let nature = options.nature()?;
     let http = Http::new()?;
     // 2. Broker, both tiers, exchange, streams; then the pipeline.
-    let mut stack = Stack::start(options, &folder, &http).await?;
-    let subscription = subscription(options, nature, &stack, &http).await?;
-    stack.start_services(options, &folder, &subscription).await?;
+    let blueprint = Blueprint::new(Ports::choose(options.ports)?, &options.servers, options.simulator()?);
+    let mut stack = Stack::start(blueprint, &folder, &http).await?;
+    let subscription = if options.live {
+        let markets = options.markets.iter().map(|market| (*market, Vec::new())).collect();
+        Subscription { markets, trade_stream: None }
+    } else {
+        let trade_stream = nature.map(|nature| nature.trade_stream);
+        Subscription { trade_stream, ..stack.subscription().await? }
+    };
+    stack.start_services(&folder, &subscription, options.book_publish_interval()).await?;
     // 3. Watch.
     let mut screen = Screen::new();
     let before = Before::now(&stack);
@@ -86,34 +92,6 @@ impl Interrupt {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-/// What the collector is to take: what is simulated or captured, or the collector's defaults of the real exchanges.
-async fn subscription(
-    options: &Options,
-    nature: Option<Nature>,
-    stack: &Stack,
-    http: &Http,
-) -> Result<Subscription, Failure> {
-    if options.live {
-        let markets = options.markets.iter().map(|market| (*market, Vec::new())).collect();
-        return Ok(Subscription { markets, trade_stream: None });
-    }
-    let status = http.get_json(&format!("{}/control/status", stack.simulator_url())).await?;
-    let instruments = status.get("instruments").and_then(serde_json::Value::as_array);
-    let mut markets: BTreeMap<Market, Vec<String>> = BTreeMap::new();
-    for instrument in instruments.into_iter().flatten() {
-        let text = |field| instrument.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
-        if let Some(market) = Market::of(text("exchange"), text("market_type")) {
-            markets.entry(market).or_default().push(text("symbol").to_owned());
-        }
-    }
-    for symbols in markets.values_mut() {
-        // A spot pair and its contract have one name.
-        symbols.sort_unstable();
-        symbols.dedup();
-    }
-    Ok(Subscription { markets, trade_stream: nature.map(|nature| nature.trade_stream) })
 }
 
 /// Shows what flows until time is up, the replay is over, or somebody says stop.

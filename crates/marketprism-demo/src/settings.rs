@@ -11,11 +11,11 @@ use crate::ports::Ports;
 
 /// What the collector is to collect.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Subscription {
+pub struct Subscription {
     /// Canonical symbols by market; a market that is absent is not collected. Empty takes the collector's defaults.
-    pub(crate) markets: BTreeMap<Market, Vec<String>>,
+    pub markets: BTreeMap<Market, Vec<String>>,
     /// `trade` or `aggTrade`, where the exchange's default is not what is served.
-    pub(crate) trade_stream: Option<&'static str>,
+    pub trade_stream: Option<&'static str>,
 }
 
 /// Everything JetStream is told: durable within a second of power loss, loopback only.
@@ -62,16 +62,16 @@ pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, 
             "poll_interval": "10s",
         });
         if !symbols.is_empty() {
-            merge(&mut exchange, "symbols", json!(symbols));
+            insert(&mut exchange, "symbols", json!(symbols));
         }
         if let Some(stream) = subscription.trade_stream {
-            merge(&mut exchange, "trade_stream", json!(stream));
+            insert(&mut exchange, "trade_stream", json!(stream));
             // A capture holds trades and books.
-            merge(&mut exchange, "data_types", json!(["trade", "orderbook"]));
+            insert(&mut exchange, "data_types", json!(["trade", "orderbook"]));
         }
         if !live {
-            merge(&mut exchange, "ws_url", json!(format!("ws://{base}")));
-            merge(&mut exchange, "rest_url", json!(format!("http://{base}")));
+            insert(&mut exchange, "ws_url", json!(format!("ws://{base}")));
+            insert(&mut exchange, "rest_url", json!(format!("http://{base}")));
         }
         exchange
     };
@@ -105,7 +105,19 @@ pub(crate) fn cold_storage(ports: &Ports) -> Value {
     })
 }
 
-fn merge(object: &mut Value, key: &str, value: Value) {
+/// Puts `over`'s fields into `object`, field by field.
+pub(crate) fn merge(object: &mut Value, over: &Value) {
+    match (object, over) {
+        (Value::Object(object), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(object.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (object, over) => *object = over.clone(),
+    }
+}
+
+fn insert(object: &mut Value, key: &str, value: Value) {
     if let Some(object) = object.as_object_mut() {
         object.insert(key.to_owned(), value);
     }

@@ -1,7 +1,8 @@
 //! The processes of the pipeline: started in order, restarted when one ends, stopped in the order in which data flows.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::failure::{Failure, io};
 use crate::folder::Folder;
 use crate::http::Http;
-use crate::options::{Options, Restartable};
+use crate::options::{Market, Restartable, Servers};
 use crate::ports::Ports;
 use crate::process::{Process, Program, Stopped};
 use crate::settings::{self, Subscription, address};
@@ -22,13 +23,44 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A service that ends this often by itself is not restarted again.
 const RESTARTS_MAX: u32 = 5;
 
-pub(crate) const NATS_VERSION_FOLDER: &str = "nats-server-2.15.1";
-pub(crate) const ENGINE_VERSION_FOLDER: &str = "libchdb-26.7.3-stable.1";
+/// What is started, and with what.
+#[derive(Debug)]
+pub struct Blueprint {
+    /// Where every server listens.
+    pub ports: Ports,
+    nats_server: PathBuf,
+    libchdb: PathBuf,
+    /// `None` where the exchanges are the real ones.
+    simulator: Option<Vec<OsString>>,
+    /// Ports that a process is told in place of the real ones, by its name: of proxies.
+    pub detours: BTreeMap<&'static str, Ports>,
+    /// What a process is configured besides, by its name.
+    pub overrides: BTreeMap<&'static str, Value>,
+}
+
+impl Blueprint {
+    /// Without detours and overrides. `simulator` is its command line.
+    pub fn new(ports: Ports, servers: &Servers, simulator: Option<Vec<OsString>>) -> Self {
+        let (nats_server, libchdb) = (servers.nats_server(), servers.libchdb());
+        Self {
+            ports,
+            nats_server,
+            libchdb,
+            simulator,
+            detours: BTreeMap::new(),
+            overrides: BTreeMap::new(),
+        }
+    }
+
+    fn ports_told(&self, name: &str) -> &Ports {
+        self.detours.get(name).unwrap_or(&self.ports)
+    }
+}
 
 /// The running pipeline.
 #[derive(Debug)]
-pub(crate) struct Stack {
-    pub(crate) ports: Ports,
+pub struct Stack {
+    blueprint: Blueprint,
     http: Http,
     /// In the order in which they were started.
     processes: Vec<Process>,
@@ -37,30 +69,28 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Starts broker, both tiers and the simulator, and creates the streams.
-    pub(crate) async fn start(options: &Options, folder: &Folder, http: &Http) -> Result<Self, Failure> {
-        let ports = Ports::choose(options.ports)?;
-        let mut stack = Self { ports, http: http.clone(), processes: Vec::new(), restarts: 0 };
-        let cache = options.cache_folder();
-        stack.start_nats(options, folder, &cache).await?;
-        stack.start_engines(options, folder, &cache).await?;
-        if !options.live {
-            stack.start_simulator(options, folder).await?;
+    pub async fn start(blueprint: Blueprint, folder: &Folder, http: &Http) -> Result<Self, Failure> {
+        let mut stack = Self { blueprint, http: http.clone(), processes: Vec::new(), restarts: 0 };
+        stack.start_nats(folder).await?;
+        stack.start_engines(folder).await?;
+        if let Some(arguments) = stack.blueprint.simulator.clone() {
+            stack.start_simulator(folder, arguments).await?;
         }
-        let bootstrap =
-            stack.service(folder, "broker-bootstrap", &settings::broker_bootstrap(&ports), vec![])?;
+        let config = settings::broker_bootstrap(&stack.blueprint.ports);
+        let bootstrap = stack.program("broker-bootstrap", "broker-bootstrap", folder, config, vec![])?;
         said("broker-bootstrap", Process::start(bootstrap)?.finish()).await?;
         Ok(stack)
     }
 
-    async fn start_nats(&mut self, options: &Options, folder: &Folder, cache: &Path) -> Result<(), Failure> {
-        let binary = options.nats_server.clone();
-        let binary = binary.unwrap_or_else(|| cache.join(NATS_VERSION_FOLDER).join("nats-server"));
+    async fn start_nats(&mut self, folder: &Folder) -> Result<(), Failure> {
+        let Blueprint { ports, nats_server, .. } = &self.blueprint;
         let config = folder.path().join("config/nats-server.conf");
-        std::fs::write(&config, settings::nats(&self.ports, &folder.data("nats")))
+        std::fs::write(&config, settings::nats(ports, &folder.data("nats")))
             .map_err(io("write nats-server.conf"))?;
         let arguments = vec!["--config".into(), config.into()];
-        let program = Program { name: "nats-server", binary, arguments, log: folder.log("nats-server") };
-        let target = address(self.ports.nats);
+        let (binary, log) = (nats_server.clone(), folder.log("nats-server"));
+        let program = Program { name: "nats-server", binary, arguments, log };
+        let target = address(ports.nats);
         let ready = || async {
             let connected = tokio::net::TcpStream::connect(&target).await;
             connected.map(drop).map_err(|error| format!("{target} does not answer ({error})"))
@@ -71,99 +101,95 @@ impl Stack {
         Ok(())
     }
 
-    async fn start_engines(
-        &mut self,
-        options: &Options,
-        folder: &Folder,
-        cache: &Path,
-    ) -> Result<(), Failure> {
-        let library = options.libchdb.clone();
-        let library = library.unwrap_or_else(|| cache.join(ENGINE_VERSION_FOLDER).join("libchdb.so"));
+    async fn start_engines(&mut self, folder: &Folder) -> Result<(), Failure> {
+        let ports = self.blueprint.ports;
         for (name, port, admin) in [
-            ("clickhouse-hot", self.ports.clickhouse_hot, self.ports.clickhouse_hot_admin),
-            ("clickhouse-cold", self.ports.clickhouse_cold, self.ports.clickhouse_cold_admin),
+            ("clickhouse-hot", ports.clickhouse_hot, ports.clickhouse_hot_admin),
+            ("clickhouse-cold", ports.clickhouse_cold, ports.clickhouse_cold_admin),
         ] {
-            let config = settings::clickhouse(port, admin, &folder.data(name), &library);
-            let mut program = self.service(folder, "embedded-clickhouse", &config, vec![])?;
-            program.name = name;
-            program.log = folder.log(name);
+            let config = settings::clickhouse(port, admin, &folder.data(name), &self.blueprint.libchdb);
+            let program = self.program(name, "embedded-clickhouse", folder, config, vec![])?;
             self.start_ready(program, format!("http://{}/ping", address(port))).await?;
         }
         Ok(())
     }
 
-    async fn start_simulator(&mut self, options: &Options, folder: &Folder) -> Result<(), Failure> {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if let (Some(nature), Some(format)) = (options.nature()?, options.format) {
-            arguments.push("--replay".into());
-            arguments.extend(options.replay.iter().map(Into::into));
-            for (flag, value) in [
-                ("--format", format.word()),
-                ("--market", nature.market.capture_word()?),
-                ("--speed", &options.speed),
-            ] {
-                arguments.extend([flag.into(), value.into()]);
-            }
-        } else {
-            for (flag, value) in [
-                ("--seed", options.seed.to_string()),
-                ("--rate", options.rate.to_string()),
-                ("--symbols", options.symbols.to_string()),
-                (
-                    "--markets",
-                    options.markets.iter().map(|market| market.word()).collect::<Vec<_>>().join(","),
-                ),
-            ] {
-                arguments.extend([flag.into(), value.into()]);
-            }
-        }
-        let config = settings::simulator(&self.ports, &folder.ledger());
-        let program = self.service(folder, "exchange-simulator", &config, arguments)?;
+    async fn start_simulator(&mut self, folder: &Folder, arguments: Vec<OsString>) -> Result<(), Failure> {
+        let config = settings::simulator(&self.blueprint.ports, &folder.ledger());
+        let program = self.program("exchange-simulator", "exchange-simulator", folder, config, arguments)?;
         let url = format!("{}/control/status", self.simulator_url());
         self.start_ready(program, url).await
     }
 
-    /// Starts the three services of the pipeline itself.
-    pub(crate) async fn start_services(
+    /// All that the simulator offers.
+    pub async fn subscription(&self) -> Result<Subscription, Failure> {
+        let status = self.http.get_json(&format!("{}/control/status", self.simulator_url())).await?;
+        let instruments = status.get("instruments").and_then(Value::as_array);
+        let mut markets: BTreeMap<Market, Vec<String>> = BTreeMap::new();
+        for instrument in instruments.into_iter().flatten() {
+            let text = |field| instrument.get(field).and_then(Value::as_str).unwrap_or_default();
+            if let Some(market) = Market::of(text("exchange"), text("market_type")) {
+                markets.entry(market).or_default().push(text("symbol").to_owned());
+            }
+        }
+        for symbols in markets.values_mut() {
+            // A spot pair and its contract have one name.
+            symbols.sort_unstable();
+            symbols.dedup();
+        }
+        Ok(Subscription { markets, trade_stream: None })
+    }
+
+    /// Starts the three services of the pipeline itself; books are published at this interval.
+    pub async fn start_services(
         &mut self,
-        options: &Options,
         folder: &Folder,
         subscription: &Subscription,
+        interval: Duration,
     ) -> Result<(), Failure> {
-        let interval = options.book_publish_interval();
-        for (name, config, admin) in [
-            ("hot-storage", settings::hot_storage(&self.ports), self.ports.hot_storage_admin),
-            ("cold-storage", settings::cold_storage(&self.ports), self.ports.cold_storage_admin),
-            (
-                "collector",
-                settings::collector(&self.ports, subscription, options.live, interval),
-                self.ports.collector_admin,
-            ),
+        let live = self.blueprint.simulator.is_none();
+        let told = |name| self.blueprint.ports_told(name);
+        let collector = settings::collector(told("collector"), subscription, live, interval);
+        for (name, config) in [
+            ("hot-storage", settings::hot_storage(told("hot-storage"))),
+            ("cold-storage", settings::cold_storage(told("cold-storage"))),
+            ("collector", collector),
         ] {
-            let program = self.service(folder, name, &config, vec![])?;
-            let [health, _] = admin;
-            // A collector without data yet is alive and says unhealthy, as it should; the storage services are healthy once
-            // they have their tables and consumers.
-            let probe = if name == "collector" { "live" } else { "health" };
-            self.start_ready(program, format!("http://{}/{probe}", address(health))).await?;
+            let program = self.program(name, name, folder, config, vec![])?;
+            let url = self.health_url(name);
+            self.start_ready(program, url).await?;
         }
         Ok(())
     }
 
-    fn service(
+    /// A collector without data yet is alive and says unhealthy, as it should; the storage services are healthy once
+    /// they have their tables and consumers.
+    fn health_url(&self, name: &str) -> String {
+        let ports = &self.blueprint.ports;
+        let (admin, probe) = match name {
+            "collector" => (ports.collector_admin, "live"),
+            "hot-storage" => (ports.hot_storage_admin, "health"),
+            _ => (ports.cold_storage_admin, "health"),
+        };
+        let [health, _] = admin;
+        format!("http://{}/{probe}", address(health))
+    }
+
+    fn program(
         &self,
-        folder: &Folder,
         name: &'static str,
-        config: &Value,
+        binary_name: &str,
+        folder: &Folder,
+        mut config: Value,
         mut arguments: Vec<OsString>,
     ) -> Result<Program, Failure> {
-        let log_name = if config.get("path").is_some() { "engine" } else { name };
-        let config_name =
-            if log_name == "engine" { format!("{name}-{}", self.processes.len()) } else { name.to_owned() };
-        let config = folder.config(&config_name, config)?;
+        if let Some(overrides) = self.blueprint.overrides.get(name) {
+            settings::merge(&mut config, overrides);
+        }
+        let config = folder.config(name, &config)?;
         let mut all: Vec<OsString> = vec!["--config".into(), config.into()];
         all.append(&mut arguments);
-        Ok(Program { name, binary: binary(name)?, arguments: all, log: folder.log(name) })
+        Ok(Program { name, binary: binary(binary_name)?, arguments: all, log: folder.log(name) })
     }
 
     async fn start_ready(&mut self, program: Program, url: String) -> Result<(), Failure> {
@@ -173,6 +199,15 @@ impl Stack {
         said(name, process.wait_ready(PATIENCE, ready)).await?;
         self.processes.push(process);
         Ok(())
+    }
+
+    /// The process of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn process(&mut self, name: &str) -> Result<&mut Process, Failure> {
+        let found = self.processes.iter_mut().find(|process| process.name() == name);
+        found.ok_or_else(|| Failure::Usage(format!("{name} does not run")))
     }
 
     /// Starts again what has ended, as systemd would; gives up on what ends again and again.
@@ -205,13 +240,13 @@ impl Stack {
     }
 
     /// Stops one process and says how.
-    pub(crate) async fn stop(&mut self, name: &str) -> Option<Stopped> {
+    pub async fn stop(&mut self, name: &str) -> Option<Stopped> {
         let at = self.processes.iter().position(|process| process.name() == name)?;
         Some(self.processes.remove(at).stop(GRACE).await)
     }
 
     /// Stops what is left, last started first.
-    pub(crate) async fn stop_all(&mut self) -> Vec<Stopped> {
+    pub async fn stop_all(&mut self) -> Vec<Stopped> {
         let mut stopped = Vec::new();
         while let Some(process) = self.processes.pop() {
             stopped.push(process.stop(GRACE).await);
@@ -219,25 +254,29 @@ impl Stack {
         stopped
     }
 
-    /// Name and process id of everything that runs.
-    pub(crate) fn pids(&self) -> Vec<(&'static str, u32)> {
+/// Name and process id of everything that runs.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
         self.processes.iter().filter_map(|process| Some((process.name(), process.pid()?))).collect()
     }
 
-    pub(crate) fn simulator_url(&self) -> String {
-        format!("http://{}", address(self.ports.simulator))
+    /// Base of the simulator.
+    pub fn simulator_url(&self) -> String {
+        format!("http://{}", address(self.blueprint.ports.simulator))
     }
 
-    pub(crate) fn nats_monitor_url(&self) -> String {
-        format!("http://{}", address(self.ports.nats_monitor))
+    /// Base of nats-server's monitoring.
+    pub fn nats_monitor_url(&self) -> String {
+        format!("http://{}", address(self.blueprint.ports.nats_monitor))
     }
 
-    pub(crate) fn hot_url(&self) -> String {
-        format!("http://{}", address(self.ports.clickhouse_hot))
+    /// Base of the hot tier.
+    pub fn hot_url(&self) -> String {
+        format!("http://{}", address(self.blueprint.ports.clickhouse_hot))
     }
 
-    pub(crate) fn cold_url(&self) -> String {
-        format!("http://{}", address(self.ports.clickhouse_cold))
+    /// Base of the cold tier.
+    pub fn cold_url(&self) -> String {
+        format!("http://{}", address(self.blueprint.ports.clickhouse_cold))
     }
 }
 

@@ -21,14 +21,14 @@ use crate::sample::Key;
 
 /// A tier to read.
 #[derive(Debug, Clone)]
-pub(crate) struct Tier {
+pub struct Tier {
     pub(crate) url: String,
     pub(crate) database: &'static str,
 }
 
 /// The result for one data type of one exchange's market.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Account {
+pub struct Account {
     /// Events the exchange wrote to a socket of ours.
     pub(crate) sent: u64,
     /// Of them (or, for order books, of the updates), contained in the hot tier.
@@ -53,7 +53,7 @@ pub(crate) struct Account {
 
 impl Account {
     /// True where every message is stored exactly once and unchanged.
-    pub(crate) const fn is_clean(&self) -> bool {
+    pub const fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.different == 0 && self.unexpected == 0
     }
 
@@ -74,7 +74,7 @@ impl Account {
 
 /// Every account, and the gaps the collector declared.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     pub(crate) accounts: BTreeMap<Key, Account>,
     pub(crate) gaps: Vec<GapCount>,
     pub(crate) trade_ids: Vec<trades::IdRange>,
@@ -84,7 +84,7 @@ pub(crate) struct Verdict {
 
 /// Gaps of one kind in the hot tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct GapCount {
+pub struct GapCount {
     pub(crate) data_type: String,
     pub(crate) reason: String,
     pub(crate) gaps: u64,
@@ -94,7 +94,7 @@ pub(crate) struct GapCount {
 
 impl Verdict {
     /// True only for a run in which something was sent, and all of it is stored exactly once and unchanged.
-    pub(crate) fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         self.proven && self.accounts.values().all(Account::is_clean)
     }
 }
