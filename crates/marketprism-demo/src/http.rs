@@ -50,12 +50,7 @@ impl Http {
     }
 
     /// Runs a query and hands over its lines (TabSeparated), without holding the whole result.
-    pub async fn query(
-        &self,
-        base: &str,
-        sql: &str,
-        mut line: impl FnMut(&str),
-    ) -> Result<(), Failure> {
+    pub async fn query(&self, base: &str, sql: &str, mut line: impl FnMut(&str)) -> Result<(), Failure> {
         let operation = || format!("query {base}");
         let answer = self.0.post(base).body(format!("{sql} FORMAT TabSeparated")).send().await;
         let answer = answer.map_err(|error| failed(&operation(), error))?;

@@ -219,9 +219,11 @@ impl Options {
         };
         let mut arguments: Vec<OsString> = vec!["--replay".into()];
         arguments.extend(self.replay.iter().map(Into::into));
-        for (flag, value) in
-            [("--format", format.word()), ("--market", nature.market.capture_word()?), ("--speed", &self.speed)]
-        {
+        for (flag, value) in [
+            ("--format", format.word()),
+            ("--market", nature.market.capture_word()?),
+            ("--speed", &self.speed),
+        ] {
             arguments.extend([flag.into(), value.into()]);
         }
         Ok(Some(arguments))

@@ -8,8 +8,8 @@ use crate::live::{grouped, place};
 use crate::measured::Measured;
 use crate::reconcile::{Account, Verdict};
 
-const COUNTS: [&str; 8] =
-    ["sent", "hot", "cold", "lost", "duplicated", "different", "compared", "backfilled"];
+const COUNTS: [&str; 9] =
+    ["sent", "hot", "cold", "declared", "lost", "duplicated", "different", "compared", "backfilled"];
 
 /// The table, and what it means.
 pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
@@ -27,7 +27,7 @@ pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
         }
     }
     let mut text = format!("{table}\n");
-    text.push_str("orderbook: the exchange's updates contained in the stored books; backfilled: trades made while nobody was connected\n");
+    text.push_str("orderbook: the exchange's updates contained in the stored books; backfilled: trades made while nobody was connected; declared: missing in both tiers, and a gap says so\n");
     for ids in &verdict.trade_ids {
         let (place, missing) =
             (format!("{} {} {}", ids.exchange, ids.market_type, ids.instrument_id), ids.missing);
@@ -35,6 +35,10 @@ pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
             "trade ids of {place}: {}…{}, {missing} not stored from the socket\n",
             ids.first, ids.last
         ));
+    }
+    for finding in &verdict.findings {
+        text.push_str(finding);
+        text.push('\n');
     }
     for gap in &verdict.gaps {
         let filled = grouped(gap.filled);
@@ -52,9 +56,10 @@ pub(crate) fn table(verdict: &Verdict, live: bool) -> String {
     text
 }
 
-fn counts(account: &Account) -> [u64; 8] {
-    let Account { sent, hot, cold, lost, duplicated, different, compared, backfilled, .. } = *account;
-    [sent, hot, cold, lost, duplicated, different, compared, backfilled]
+fn counts(account: &Account) -> [u64; 9] {
+    let Account { sent, hot, cold, declared, lost, duplicated, different, compared, backfilled, .. } =
+        *account;
+    [sent, hot, cold, declared, lost, duplicated, different, compared, backfilled]
 }
 
 /// `{"data_types":{"trade":{…},"orderbook":{…}},"totals":{…},"gaps":[…],"trade_ids":[…],"clean":true,"usage":{…}}`

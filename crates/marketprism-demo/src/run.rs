@@ -12,7 +12,7 @@ use crate::live::Screen;
 use crate::measured::Before;
 use crate::options::{Options, Restartable};
 use crate::ports::Ports;
-use crate::reconcile::{self, Tier, Verdict};
+use crate::reconcile::{self, Reconciler, Tier, Verdict};
 use crate::report;
 use crate::sample::{History, Sample, sample};
 use crate::settings::Subscription;
@@ -59,7 +59,8 @@ pub async fn run(options: &Options) -> Result<Verdict, Failure> {
     let verdict = if options.live {
         reconcile::stored_only(&http, &hot, &cold).await?
     } else {
-        reconcile::reconcile(&http, &folder.ledger(), &hot, &cold).await?
+        let (verdict, _) = Reconciler::new(http.clone(), folder.ledger(), hot, cold).compare().await?;
+        verdict
     };
     if options.json {
         measured.ask_lag(&http, &stack.hot_url(), !options.replay.is_empty()).await?;

@@ -42,14 +42,7 @@ impl Blueprint {
     /// Without detours and overrides. `simulator` is its command line.
     pub fn new(ports: Ports, servers: &Servers, simulator: Option<Vec<OsString>>) -> Self {
         let (nats_server, libchdb) = (servers.nats_server(), servers.libchdb());
-        Self {
-            ports,
-            nats_server,
-            libchdb,
-            simulator,
-            detours: BTreeMap::new(),
-            overrides: BTreeMap::new(),
-        }
+        Self { ports, nats_server, libchdb, simulator, detours: BTreeMap::new(), overrides: BTreeMap::new() }
     }
 
     fn ports_told(&self, name: &str) -> &Ports {
@@ -254,7 +247,7 @@ impl Stack {
         stopped
     }
 
-/// Name and process id of everything that runs.
+    /// Name and process id of everything that runs.
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
         self.processes.iter().filter_map(|process| Some((process.name(), process.pid()?))).collect()
     }

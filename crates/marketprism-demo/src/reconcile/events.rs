@@ -1,10 +1,14 @@
 //! Everything but trades and books: each value the exchange told, by its time, against the rows that tell it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use marketprism_core::Decimal;
 use serde_json::Value;
 
+use super::findings::Findings;
+use super::gaps::Gaps;
+use super::windows::Windows;
 use super::{Account, Tier, trades::Side};
 use crate::failure::Failure;
 use crate::http::Http;
@@ -134,9 +138,33 @@ pub(crate) struct Events {
     /// Several where one instrument told more than one thing at a time.
     known: HashMap<Identity, Vec<Known>>,
     accounts: BTreeMap<Key, Account>,
+    findings: Findings,
 }
 
+/// What may still be stored of what was told before a mark: values of REST, which are told when they are asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EventsMark(Vec<(Identity, Vec<Option<Worth>>)>);
+
 impl Events {
+    /// Continues after a mark.
+    pub(super) fn after(mark: &EventsMark) -> Self {
+        let mut events = Self::default();
+        for (identity, values) in mark.0.iter().cloned() {
+            let known = Known { values, is_sampled: true, hot: 0, cold: 0 };
+            events.known.entry(identity).or_default().push(known);
+        }
+        events
+    }
+
+    /// What was told and is in no tier yet, where that is no loss.
+    pub(super) fn mark(&self) -> EventsMark {
+        let open = |known: &&Known| known.is_sampled && known.hot + known.cold == 0;
+        let of = |(identity, told): (&Identity, &Vec<Known>)| -> Vec<_> {
+            told.iter().filter(open).map(|known| (identity.clone(), known.values.clone())).collect()
+        };
+        EventsMark(self.known.iter().flat_map(of).collect())
+    }
+
     /// Enters a line of the ledger. `None` for a data type that is not known, or a line without time.
     pub(super) fn sent(&mut self, line: &Value) -> Option<()> {
         let text = |field: &str| line.get(field)?.as_str().map(str::to_owned);
@@ -163,14 +191,21 @@ impl Events {
     }
 
     /// Enters every row a tier holds.
-    pub(super) async fn read_tier(&mut self, http: &Http, tier: &Tier, side: Side) -> Result<(), Failure> {
+    pub(super) async fn read_tier(
+        &mut self,
+        http: &Http,
+        tier: &Tier,
+        side: Side,
+        windows: Windows<'_>,
+    ) -> Result<(), Failure> {
         for shape in &SHAPES {
             let columns: Vec<_> = shape.fields.iter().map(|(_, column)| *column).collect();
             let sql = format!(
-                "SELECT exchange, market_type, instrument_id, toUnixTimestamp64Micro(timestamp), {} FROM {}.{}",
+                "SELECT exchange, market_type, instrument_id, toUnixTimestamp64Micro(timestamp), {} FROM {}.{} WHERE {}",
                 columns.join(", "),
                 tier.database,
-                shape.table
+                shape.table,
+                windows.condition(shape.table)
             );
             http.query(&tier.url, &sql, |line| {
                 let mut fields = line.split('\t');
@@ -197,29 +232,56 @@ impl Events {
             account.rows += 1;
         }
         let Some(told) = self.known.get_mut(identity) else {
-            account.unexpected += u64::from(side == Side::Hot);
+            if side == Side::Hot {
+                account.unexpected += 1;
+                self.findings.add(|| format!("unexpected: {identity}"));
+            }
             return;
         };
         account.compared += 1;
         match told.iter_mut().find(|known| tells(values, &known.values)) {
             Some(known) => *(if side == Side::Hot { &mut known.hot } else { &mut known.cold }) += 1,
-            None => account.different += 1,
+            None => {
+                account.different += 1;
+                self.findings.add(|| format!("different in {side:?}: {identity}"));
+            }
         }
     }
 
     /// Turns what was entered into accounts.
-    pub(super) fn settle(mut self, accounts: &mut BTreeMap<Key, Account>) {
+    pub(super) fn settle(mut self, gaps: &Gaps, accounts: &mut BTreeMap<Key, Account>) -> Findings {
         for (identity, told) in &self.known {
-            let account = self.accounts.entry(identity.key.clone()).or_default();
+            let Identity { key, instrument_id, event_us, .. } = identity;
+            let account = self.accounts.entry(key.clone()).or_default();
             for known in told.iter().filter(|known| !known.is_sampled || known.hot + known.cold > 0) {
                 account.sent += 1;
                 account.hot += u64::from(known.hot > 0);
                 account.cold += u64::from(known.cold > 0);
-                account.lost += u64::from(known.hot == 0 || known.cold == 0);
-                account.duplicated += known.hot.saturating_sub(1) + known.cold.saturating_sub(1);
+                let (hot, cold) = (known.hot, known.cold);
+                let declared = || gaps.of(&key.exchange, &key.market_type, instrument_id, &key.data_type);
+                if hot + cold == 0 && declared().has_time(*event_us) {
+                    account.declared += 1;
+                } else if hot == 0 || cold == 0 {
+                    account.lost += 1;
+                    self.findings.add(|| format!("lost: {identity}, {hot} rows in hot, {cold} in cold"));
+                }
+                let twice = hot.saturating_sub(1) + cold.saturating_sub(1);
+                account.duplicated += twice;
+                if twice > 0 {
+                    self.findings
+                        .add(|| format!("duplicated: {identity}, {hot} rows in hot, {cold} in cold"));
+                }
             }
         }
         accounts.extend(self.accounts);
+        self.findings
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Key { data_type, exchange, market_type } = &self.key;
+        write!(f, "{data_type} of {exchange} {market_type} {} at {} µs", self.instrument_id, self.event_us)
     }
 }
 
@@ -262,7 +324,7 @@ mod tests {
             events.stored(&identity, &values, *side);
         }
         let mut accounts = BTreeMap::new();
-        events.settle(&mut accounts);
+        events.settle(&Gaps::default(), &mut accounts);
         accounts.into_values().next().unwrap()
     }
 

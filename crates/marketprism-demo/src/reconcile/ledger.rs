@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -59,16 +59,20 @@ struct Line<'a> {
     best_ask: Option<(String, String)>,
 }
 
-pub(super) fn read(path: &Path) -> Result<Sent, Failure> {
-    let file = File::open(path).map_err(io(format!("open the ledger {}", path.display())))?;
-    let mut sent = Sent::default();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let text = line.map_err(io("read the ledger"))?;
-        enter(&mut sent, &text).ok_or_else(|| {
-            Failure::Usage(format!("line {} of the ledger cannot be read: {text}", number + 1))
+/// Enters the complete lines after `from` bytes; gives where they end.
+pub(super) fn read(path: &Path, from: u64, sent: &mut Sent) -> Result<u64, Failure> {
+    let mut file = File::open(path).map_err(io(format!("open the ledger {}", path.display())))?;
+    file.seek(SeekFrom::Start(from)).map_err(io("read the ledger"))?;
+    let (mut lines, mut text, mut end) = (BufReader::new(file), String::new(), from);
+    loop {
+        text.clear();
+        let bytes = lines.read_line(&mut text).map_err(io("read the ledger"))?;
+        let Some(line) = text.strip_suffix('\n') else { return Ok(end) };
+        enter(sent, line).ok_or_else(|| {
+            Failure::Usage(format!("the ledger's line at byte {end} cannot be read: {line}"))
         })?;
+        end += bytes as u64;
     }
-    Ok(sent)
 }
 
 fn enter(sent: &mut Sent, text: &str) -> Option<()> {
@@ -89,14 +93,17 @@ fn enter(sent: &mut Sent, text: &str) -> Option<()> {
                 aggregated: line.aggregated && line.count != Some(1),
                 trade_id: &trade_id,
             };
-            let content = Content::of(&line.price?, &line.quantity?, &line.side?, line.ts_event_us?)?;
-            sent.trades.sent(identity, content)
+            let event_us = line.ts_event_us?;
+            let content = Content::of(&line.price?, &line.quantity?, &line.side?, event_us)?;
+            sent.trades.sent(identity, content, event_us)
         }
         "orderbook" => {
             let book = sent.books.entry(&line.exchange, &line.market_type, &line.instrument_id);
             // A book that is pushed whole, and is the one that was there before, says nothing new.
             let is_news = !line.snapshot || book.last != line.last_update_id;
-            book.updates += u64::from(is_news);
+            if is_news {
+                book.updates.push(line.last_update_id?);
+            }
             book.last = line.last_update_id;
             if let Some(touch) = touch() {
                 book.touches.insert(line.last_update_id?, touch);

@@ -5,15 +5,29 @@
 //! (`update_count`), none twice, and show the exchange's own best bid and ask at their update id. Of everything else the values
 //! must be there at their time.
 
+//!
+//! What is in neither tier must be declared by a `gap` row: the collector never had it, and said so. A run of any length is
+//! reconciled in parts ([`Reconciler::settle`]), so that memory is bounded by the longest part.
+
 mod books;
 mod events;
+mod findings;
+mod gaps;
 mod ledger;
 mod trades;
+mod windows;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Serialize;
+
+use books::{Books, BooksMark};
+use events::{Events, EventsMark};
+use gaps::Gaps;
+use ledger::Sent;
+use trades::{Side, Trades};
+use windows::{Positions, Windows};
 
 use crate::failure::Failure;
 use crate::http::Http;
@@ -22,8 +36,10 @@ use crate::sample::Key;
 /// A tier to read.
 #[derive(Debug, Clone)]
 pub struct Tier {
-    pub(crate) url: String,
-    pub(crate) database: &'static str,
+    /// Its HTTP interface.
+    pub url: String,
+    /// Its database.
+    pub database: &'static str,
 }
 
 /// The result for one data type of one exchange's market.
@@ -35,7 +51,9 @@ pub struct Account {
     pub(crate) hot: u64,
     /// Contained in the cold tier.
     pub(crate) cold: u64,
-    /// Sent and missing in either tier.
+    /// Sent, in neither tier, and declared missing by a gap.
+    pub(crate) declared: u64,
+    /// Sent, missing in either tier, and not declared.
     pub(crate) lost: u64,
     /// Rows too many, in both tiers together.
     pub(crate) duplicated: u64,
@@ -58,10 +76,11 @@ impl Account {
     }
 
     /// Adds another account, for totals.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.hot += other.hot;
         self.cold += other.cold;
+        self.declared += other.declared;
         self.lost += other.lost;
         self.duplicated += other.duplicated;
         self.different += other.different;
@@ -76,7 +95,10 @@ impl Account {
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub(crate) accounts: BTreeMap<Key, Account>,
-    pub(crate) gaps: Vec<GapCount>,
+    /// Gaps by data type and reason.
+    pub gaps: Vec<GapCount>,
+    /// The first messages that are wrong, by name.
+    pub findings: Vec<String>,
     pub(crate) trade_ids: Vec<trades::IdRange>,
     /// False for a run that sent nothing: an empty run proves nothing.
     pub(crate) proven: bool,
@@ -87,71 +109,108 @@ pub struct Verdict {
 pub struct GapCount {
     pub(crate) data_type: String,
     pub(crate) reason: String,
-    pub(crate) gaps: u64,
+    /// How many.
+    pub gaps: u64,
     /// Messages recovered.
-    pub(crate) filled: u64,
+    pub filled: u64,
 }
 
 impl Verdict {
-    /// True only for a run in which something was sent, and all of it is stored exactly once and unchanged.
+    /// True only for a run in which something was sent, and all of it is stored exactly once and unchanged, or declared.
     pub fn is_clean(&self) -> bool {
         self.proven && self.accounts.values().all(Account::is_clean)
     }
+
+    /// All accounts together.
+    pub fn total(&self) -> Account {
+        let mut total = Account::default();
+        self.accounts.values().for_each(|account| total.add(account));
+        total
+    }
 }
 
-/// Reads the ledger and both tiers.
-pub(crate) async fn reconcile(
-    http: &Http,
-    ledger: &Path,
-    hot: &Tier,
-    cold: &Tier,
-) -> Result<Verdict, Failure> {
-    let mut sent = ledger::read(ledger)?;
-    trades::read_tier(&mut sent.trades, http, hot, trades::Side::Hot).await?;
-    trades::read_tier(&mut sent.trades, http, cold, trades::Side::Cold).await?;
-    sent.events.read_tier(http, hot, trades::Side::Hot).await?;
-    sent.events.read_tier(http, cold, trades::Side::Cold).await?;
-    let hot_books = books::read_tier(http, hot).await?;
-    let cold_books = books::read_tier(http, cold).await?;
-    let mut verdict = Verdict { trade_ids: sent.trades.ids(), ..Verdict::default() };
-    sent.trades.settle(&mut verdict.accounts);
-    sent.events.settle(&mut verdict.accounts);
-    books::settle(&sent.books, &hot_books, &cold_books, &mut verdict.accounts);
-    verdict.gaps = gaps(http, hot).await?;
-    verdict.proven = verdict.accounts.values().any(|account| account.sent > 0);
-    Ok(verdict)
+/// A point up to which everything was compared. Only what came later is read again.
+#[derive(Debug, Clone, Default)]
+pub struct Mark {
+    ledger_bytes: u64,
+    rows: Positions,
+    books: BooksMark,
+    events: EventsMark,
+}
+
+/// Compares the ledger with both tiers, part by part.
+#[derive(Debug)]
+pub struct Reconciler {
+    http: Http,
+    ledger: PathBuf,
+    hot: Tier,
+    cold: Tier,
+    mark: Mark,
+}
+
+impl Reconciler {
+    /// From the beginning.
+    pub fn new(http: Http, ledger: PathBuf, hot: Tier, cold: Tier) -> Self {
+        Self { http, ledger, hot, cold, mark: Mark::default() }
+    }
+
+    /// Compares what came since the last mark; gives the mark after it. The ledger is to be flushed and both tiers at rest,
+    /// or what is on its way is called lost.
+    ///
+    /// # Errors
+    /// When a tier does not answer, or the ledger cannot be read.
+    pub async fn compare(&self) -> Result<(Verdict, Mark), Failure> {
+        let Self { http, ledger, hot, cold, mark } = self;
+        let rows = Positions::read(http, hot).await?;
+        let windows = Windows::between(&mark.rows, &rows);
+        let mut sent = Sent {
+            trades: Trades::default(),
+            books: Books::after(&mark.books),
+            events: Events::after(&mark.events),
+        };
+        let ledger_bytes = ledger::read(ledger, mark.ledger_bytes, &mut sent)?;
+        let Sent { mut trades, books, mut events } = sent;
+        trades::read_tier(&mut trades, http, hot, Side::Hot, windows).await?;
+        trades::read_tier(&mut trades, http, cold, Side::Cold, windows).await?;
+        events.read_tier(http, hot, Side::Hot, windows).await?;
+        events.read_tier(http, cold, Side::Cold, windows).await?;
+        let hot_books = books::read_tier(http, hot, windows).await?;
+        let cold_books = books::read_tier(http, cold, windows).await?;
+        let gaps = Gaps::read(http, hot, windows).await?;
+        let next =
+            Mark { ledger_bytes, rows, books: books.mark(&mark.books, &hot_books), events: events.mark() };
+        let mut verdict = Verdict { trade_ids: trades.ids(), gaps: gaps.counts(), ..Verdict::default() };
+        let accounts = &mut verdict.accounts;
+        let mut findings = trades.settle(&gaps, accounts).into_lines();
+        findings.extend(events.settle(&gaps, accounts).into_lines());
+        let of_books = books::settle(&books, &mark.books, [&hot_books, &cold_books], &gaps, accounts);
+        findings.extend(of_books.into_lines());
+        verdict.findings = findings;
+        verdict.proven = verdict.accounts.values().any(|account| account.sent > 0);
+        Ok((verdict, next))
+    }
+
+    /// Goes on after a mark.
+    pub fn settle(&mut self, mark: Mark) {
+        self.mark = mark;
+    }
 }
 
 /// What is stored, where nobody knows what was sent.
 pub(crate) async fn stored_only(http: &Http, hot: &Tier, cold: &Tier) -> Result<Verdict, Failure> {
     let mut verdict = Verdict::default();
     let mut trades = trades::Trades::of_unknown_exchange();
-    trades::read_tier(&mut trades, http, hot, trades::Side::Hot).await?;
-    trades::read_tier(&mut trades, http, cold, trades::Side::Cold).await?;
+    trades::read_tier(&mut trades, http, hot, Side::Hot, Windows::ALL).await?;
+    trades::read_tier(&mut trades, http, cold, Side::Cold, Windows::ALL).await?;
     verdict.trade_ids = trades.ids();
-    trades.settle(&mut verdict.accounts);
-    let (hot_books, cold_books) = (books::read_tier(http, hot).await?, books::read_tier(http, cold).await?);
+    let gaps = Gaps::read(http, hot, Windows::ALL).await?;
+    verdict.findings = trades.settle(&gaps, &mut verdict.accounts).into_lines();
+    let hot_books = books::read_tier(http, hot, Windows::ALL).await?;
+    let cold_books = books::read_tier(http, cold, Windows::ALL).await?;
     books::settle_unknown(&hot_books, &cold_books, &mut verdict.accounts);
-    verdict.gaps = gaps(http, hot).await?;
+    verdict.gaps = gaps.counts();
     verdict.proven = verdict.accounts.values().any(|account| account.rows > 0);
     Ok(verdict)
-}
-
-async fn gaps(http: &Http, hot: &Tier) -> Result<Vec<GapCount>, Failure> {
-    let sql = format!(
-        "SELECT missing_data_type, reason, count(), sum(filled) FROM {}.gaps GROUP BY 1, 2 ORDER BY 1, 2",
-        hot.database
-    );
-    let mut found = Vec::new();
-    http.query(&hot.url, &sql, |line| {
-        let mut fields = line.split('\t');
-        let mut next = || fields.next().unwrap_or_default();
-        let (data_type, reason) = (next().to_owned(), next().to_owned());
-        let (gaps, filled) = (next().parse().unwrap_or_default(), next().parse().unwrap_or_default());
-        found.push(GapCount { data_type, reason, gaps, filled });
-    })
-    .await?;
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use std::hash::{Hash, Hasher};
 use marketprism_core::Decimal;
 use serde::Serialize;
 
+use super::findings::Findings;
+use super::gaps::{Declared, Gaps};
+use super::windows::Windows;
 use super::{Account, Tier};
 use crate::failure::Failure;
 use crate::http::Http;
@@ -42,10 +45,11 @@ impl Content {
     }
 }
 
-/// One trade: 16 bytes beside its key, so that an hour at 5,000/s fits in a laptop.
+/// One trade: 24 bytes beside its key, so that an hour at 5,000/s fits in a laptop.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     content: Content,
+    event_us: i64,
     hot: u16,
     cold: u16,
 }
@@ -75,6 +79,7 @@ pub(crate) struct Trades {
     accounts: BTreeMap<Key, Account>,
     /// The exchange keeps no ledger: what is stored in hot is taken for what was sent.
     unknown_exchange: bool,
+    findings: Findings,
 }
 
 impl Trades {
@@ -83,11 +88,11 @@ impl Trades {
     }
 
     /// Enters a trade the exchange sent. `None` for an id that is no number, or one sent twice with two contents.
-    pub(super) fn sent(&mut self, identity: Identity<'_>, content: Content) -> Option<()> {
+    pub(super) fn sent(&mut self, identity: Identity<'_>, content: Content, event_us: i64) -> Option<()> {
         let key = (self.stream(identity), identity.trade_id.parse().ok()?);
         match self.known.entry(key) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Known { content, hot: 0, cold: 0 });
+                vacant.insert(Known { content, event_us, hot: 0, cold: 0 });
                 Some(())
             }
             // The exchange repeated itself (a fault): still one trade.
@@ -120,12 +125,18 @@ impl Trades {
             && side == Side::Hot
             && let Some(content) = content
         {
-            self.known.entry((stream, id)).or_insert(Known { content, hot: 0, cold: 0 });
+            self.known.entry((stream, id)).or_insert(Known { content, event_us: 0, hot: 0, cold: 0 });
         }
         let account = self.accounts.entry(key(identity.exchange, identity.market_type)).or_default();
         let Some(known) = self.known.get_mut(&(stream, id)) else {
-            if side == Side::Hot {
-                *(if backfilled { &mut account.backfilled } else { &mut account.unexpected }) += 1;
+            if side == Side::Hot && backfilled {
+                account.backfilled += 1;
+            } else if side == Side::Hot {
+                account.unexpected += 1;
+                let Identity { exchange, market_type, instrument_id, trade_id, .. } = identity;
+                self.findings.add(|| {
+                    format!("unexpected: trade {trade_id} of {exchange} {market_type} {instrument_id}")
+                });
             }
             return;
         };
@@ -134,6 +145,10 @@ impl Trades {
         account.compared += 1;
         if content != Some(known.content) {
             account.different += 1;
+            let Identity { exchange, market_type, instrument_id, trade_id, .. } = identity;
+            self.findings.add(|| {
+                format!("different in {side:?}: trade {trade_id} of {exchange} {market_type} {instrument_id}")
+            });
         }
     }
 
@@ -164,23 +179,42 @@ impl Trades {
     }
 
     /// Turns what was entered into accounts.
-    pub(super) fn settle(self, accounts: &mut BTreeMap<Key, Account>) {
-        accounts.extend(self.accounts);
-        let names: HashMap<u32, Key> = self
-            .streams
+    pub(super) fn settle(self, gaps: &Gaps, accounts: &mut BTreeMap<Key, Account>) -> Findings {
+        let Self { streams, known, accounts: counted, mut findings, .. } = self;
+        accounts.extend(counted);
+        let names: HashMap<u32, (Key, Declared<'_>, String)> = streams
             .iter()
-            .map(|((exchange, market_type, _, _), stream)| (*stream, key(exchange, market_type)))
+            .map(|((exchange, market_type, instrument_id, _), stream)| {
+                let declared = gaps.of(exchange, market_type, instrument_id, "trade");
+                let place = format!("{exchange} {market_type} {instrument_id}");
+                (*stream, (key(exchange, market_type), declared, place))
+            })
             .collect();
-        for ((stream, _), known) in &self.known {
-            let Some(key) = names.get(stream) else { continue };
+        for ((stream, id), known) in &known {
+            let Some((key, declared, place)) = names.get(stream) else { continue };
             let account = accounts.entry(key.clone()).or_default();
             account.sent += 1;
             account.hot += u64::from(known.hot > 0);
             account.cold += u64::from(known.cold > 0);
-            account.lost += u64::from(known.hot == 0 || known.cold == 0);
-            account.duplicated +=
-                u64::from(known.hot.saturating_sub(1)) + u64::from(known.cold.saturating_sub(1));
+            match (known.hot, known.cold) {
+                (1.., 1..) => {}
+                // In neither tier: the collector never had it, and said so.
+                (0, 0) if declared.has(*id, Some(known.event_us)) => account.declared += 1,
+                (hot, cold) => {
+                    account.lost += 1;
+                    findings
+                        .add(|| format!("lost: trade {id} of {place}, {hot} rows in hot, {cold} in cold"));
+                }
+            }
+            let twice = u64::from(known.hot.saturating_sub(1)) + u64::from(known.cold.saturating_sub(1));
+            account.duplicated += twice;
+            if twice > 0 {
+                let Known { hot, cold, .. } = known;
+                findings
+                    .add(|| format!("duplicated: trade {id} of {place}, {hot} rows in hot, {cold} in cold"));
+            }
         }
+        findings
     }
 }
 
@@ -195,12 +229,14 @@ pub(super) async fn read_tier(
     http: &Http,
     tier: &Tier,
     side: Side,
+    windows: Windows<'_>,
 ) -> Result<(), Failure> {
     let sql = format!(
         "SELECT exchange, market_type, instrument_id, isNotNull(first_trade_id), \
          ifNull(toString(trade_sequence), trade_id), price, quantity, side, \
-         toUnixTimestamp64Micro(timestamp), data_source FROM {}.trades",
-        tier.database
+         toUnixTimestamp64Micro(timestamp), data_source FROM {}.trades WHERE {}",
+        tier.database,
+        windows.condition("trades")
     );
     http.query(&tier.url, &sql, |line| {
         let mut fields = line.split('\t');
@@ -233,7 +269,7 @@ mod tests {
         let mut trades = Trades::default();
         enter(&mut trades);
         let mut accounts = BTreeMap::new();
-        trades.settle(&mut accounts);
+        trades.settle(&Gaps::of_trades((8, 9)), &mut accounts);
         accounts.into_values().next().unwrap()
     }
 
@@ -254,25 +290,35 @@ mod tests {
     fn every_way_to_be_wrong_is_seen() {
         let content = Content::of("1", "1", "buy", 1);
         let clean = account(|trades| {
-            trades.sent(IDENTITY, content.unwrap()).unwrap();
+            trades.sent(IDENTITY, content.unwrap(), 1).unwrap();
             trades.stored(IDENTITY, content, false, Side::Hot);
             trades.stored(IDENTITY, content, false, Side::Cold);
         });
         assert!(clean.is_clean() && clean.sent == 1 && clean.compared == 2, "{clean:?}");
         let lost_in_cold = account(|trades| {
-            trades.sent(IDENTITY, content.unwrap()).unwrap();
+            trades.sent(IDENTITY, content.unwrap(), 1).unwrap();
             trades.stored(IDENTITY, content, false, Side::Hot);
         });
         assert_eq!((lost_in_cold.lost, lost_in_cold.hot, lost_in_cold.cold), (1, 1, 0));
+        let declared = account(|trades| {
+            trades.sent(Identity { trade_id: "8", ..IDENTITY }, content.unwrap(), 1).unwrap();
+        });
+        assert!(declared.is_clean() && declared.declared == 1, "{declared:?}");
+        let declared_and_lost_in_cold = account(|trades| {
+            let identity = Identity { trade_id: "8", ..IDENTITY };
+            trades.sent(identity, content.unwrap(), 1).unwrap();
+            trades.stored(identity, content, true, Side::Hot);
+        });
+        assert_eq!((declared_and_lost_in_cold.lost, declared_and_lost_in_cold.declared), (1, 0));
         let twice = account(|trades| {
-            trades.sent(IDENTITY, content.unwrap()).unwrap();
+            trades.sent(IDENTITY, content.unwrap(), 1).unwrap();
             for side in [Side::Hot, Side::Hot, Side::Cold] {
                 trades.stored(IDENTITY, content, false, side);
             }
         });
         assert_eq!(twice.duplicated, 1);
         let changed = account(|trades| {
-            trades.sent(IDENTITY, content.unwrap()).unwrap();
+            trades.sent(IDENTITY, content.unwrap(), 1).unwrap();
             trades.stored(IDENTITY, Content::of("2", "1", "buy", 1), false, Side::Hot);
             trades.stored(IDENTITY, content, false, Side::Cold);
         });
