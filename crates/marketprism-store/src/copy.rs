@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use marketprism_core::DataType;
+
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::range::Range;
@@ -9,35 +11,39 @@ use crate::schema::columns;
 use crate::table::table;
 
 impl Store {
-    /// Copies into `self` those rows of a range that it lacks, one insert for each day, and returns how many. What a
-    /// run before this one left behind is found by its sequences.
+    /// Copies into `self` those rows of a range that it lacks, and returns how many. What a run before this one left
+    /// behind is found by its sequences: of each day all rows of an insert, or none.
     ///
     /// # Errors
     /// [`StoreError::Request`] of either tier; copying the range again then is safe.
     pub async fn copy_missing(&self, hot: &Self, range: &Range) -> Result<u64, StoreError> {
         self.settled(range.data_type).await?;
+        if self.rows_in(range).await? == 0 {
+            let rows = hot.rows_in(range).await?;
+            self.copy_rows(hot, range.data_type, &range.condition()).await?;
+            return Ok(rows);
+        }
         let present = self.sequences_by_day(range).await?;
         let present: HashSet<u64> = present.into_iter().flat_map(|(_, sequences)| sequences).collect();
         let mut copied = 0;
         for (day, sequences) in hot.sequences_by_day(range).await? {
             for (from_seq, to_seq, rows) in missing_spans(&sequences, &present) {
-                self.copy_span(hot, &Range { from_seq, to_seq, ..*range }, day).await?;
+                let span = Range { from_seq, to_seq, ..*range }.condition();
+                let condition = format!("{span} AND toDate(timestamp) = toDate({day})");
+                self.copy_rows(hot, range.data_type, &condition).await?;
                 copied += rows;
             }
         }
         Ok(copied)
     }
 
-    /// One insert: the rows of one day in a span of which this tier has nothing.
-    async fn copy_span(&self, hot: &Self, span: &Range, day: u32) -> Result<(), StoreError> {
-        let table = table(span.data_type);
+    /// One insert: rows of which this tier has none.
+    async fn copy_rows(&self, hot: &Self, data_type: DataType, condition: &str) -> Result<(), StoreError> {
+        let table = table(data_type);
         let columns = columns::stored(table);
         let read_operation = format!("read rows of {table}");
         let write_operation = format!("copy rows into {table}");
-        let question = format!(
-            "SELECT {columns} FROM `{table}` WHERE {} AND toDate(timestamp) = toDate({day})",
-            span.condition()
-        );
+        let question = format!("SELECT {columns} FROM `{table}` WHERE {condition}");
         let mut rows = hot
             .client
             .query_raw(&question)
@@ -47,6 +53,8 @@ impl Store {
         let mut insert = self
             .inserter
             .insert_formatted_with(format!("INSERT INTO `{table}` ({columns}) FORMAT Native"))
+            // Rows that were delivered late, or fetched afterwards, can be of any number of days.
+            .with_setting("max_partitions_per_insert_block", "0")
             .with_timeouts(Some(limit), Some(limit));
         // Left early by an error, the insert is dropped unended: the server stores nothing of it.
         while let Some(bytes) = hot.ask(&read_operation, rows.next()).await? {

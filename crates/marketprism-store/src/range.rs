@@ -7,6 +7,9 @@ use crate::error::StoreError;
 use crate::schema::columns;
 use crate::table::table;
 
+/// How much wider a range with few rows in it is tried next.
+const WIDENING: u64 = 4;
+
 /// Rows of one table whose sequences lie between two bounds, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -54,22 +57,44 @@ impl Store {
         if upper <= after {
             return Ok(None);
         }
-        let table = table(data_type);
-        let all = Range { data_type, stream_epoch, from_seq: after.saturating_add(1), to_seq: upper };
+        let from_seq = after.saturating_add(1);
+        // A sequence is in one row at most, so this is a full range where the stream has little else in it. Elsewhere it
+        // is widened until it is half full: looking at all that is left, for each range of a long history, would cost more
+        // than the copying.
+        let mut width = rows_max;
+        loop {
+            let to_seq = after.saturating_add(width).min(upper);
+            let range = Range { data_type, stream_epoch, from_seq, to_seq };
+            match self.rows_in(&range).await? {
+                0 if to_seq == upper => return Ok(None),
+                rows if rows > rows_max => return self.shortened(range, rows_max).await.map(Some),
+                rows if to_seq == upper || rows.saturating_mul(2) >= rows_max => return Ok(Some(range)),
+                _ => width = width.saturating_mul(WIDENING),
+            }
+        }
+    }
+
+    /// How many rows a range holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn rows_in(&self, range: &Range) -> Result<u64, StoreError> {
+        let table = table(range.data_type);
+        let question = format!("SELECT count() FROM `{table}` WHERE {}", range.condition());
+        let found = self.client.query_raw(&question).fetch_one::<u64>();
+        self.ask(&format!("count the rows of a range of {table}"), found).await
+    }
+
+    /// A range of more than `rows_max` rows, ended before the first row that is too many.
+    async fn shortened(&self, range: Range, rows_max: u64) -> Result<Range, StoreError> {
+        let table = table(range.data_type);
         let question = format!(
-            "SELECT stream_seq FROM `{table}` WHERE {} ORDER BY stream_seq LIMIT {}",
-            all.condition(),
-            rows_max.saturating_add(1)
+            "SELECT stream_seq FROM `{table}` WHERE {} ORDER BY stream_seq LIMIT {rows_max}, 1",
+            range.condition()
         );
-        let question = format!("SELECT count(), max(stream_seq) FROM ({question})");
-        let found = self.client.query_raw(&question).fetch_one::<(u64, u64)>();
-        let (rows, last) = self.ask(&format!("find the next range of {table}"), found).await?;
-        Ok(match rows {
-            0 => None,
-            rows if rows <= rows_max => Some(all),
-            // The row beyond the limit begins the range after this one.
-            _ => Some(Range { to_seq: last.saturating_sub(1).max(all.from_seq), ..all }),
-        })
+        let found = self.client.query_raw(&question).fetch_one::<u64>();
+        let beyond = self.ask(&format!("find the end of a range of {table}"), found).await?;
+        Ok(Range { to_seq: beyond.saturating_sub(1).max(range.from_seq), ..range })
     }
 
     /// Counts and checksum of a range.
@@ -78,10 +103,9 @@ impl Store {
     /// [`StoreError::Request`] when the server does not answer.
     pub async fn summary(&self, range: &Range) -> Result<Summary, StoreError> {
         let table = table(range.data_type);
-        // As bytes of RowBinary, because a NULL among a hash function's arguments makes the whole hash NULL.
         let question = format!(
-            "SELECT count(), uniqExact(stream_seq), sum(cityHash64(formatRow('RowBinary', {}))) FROM `{table}` WHERE {}",
-            columns::stored(table),
+            "SELECT count(), uniqExact(stream_seq), sum(cityHash64({})) FROM `{table}` WHERE {}",
+            columns::hashed(table),
             range.condition()
         );
         let found = self.client.query_raw(&question).fetch_one::<(u64, u64, u64)>();

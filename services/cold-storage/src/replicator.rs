@@ -148,7 +148,7 @@ impl Replicator {
         let began = Instant::now();
         let rows = self.cold.copy_missing(&self.hot, range).await?;
         table.metrics.rows_copied_total.increment(rows);
-        let (hot, cold) = (self.hot.summary(range).await?, self.cold.summary(range).await?);
+        let (hot, cold) = tokio::try_join!(self.hot.summary(range), self.cold.summary(range))?;
         if hot != cold || hot.rows != hot.sequences {
             table.metrics.verification_failures_total.increment(1);
             return Err(Differs { range: *range, hot, cold }.into());

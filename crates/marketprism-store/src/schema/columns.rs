@@ -15,7 +15,7 @@ pub struct Column {
     pub table: &'static str,
     /// The column, or `*` for the table's own line.
     pub name: &'static str,
-    /// ClickHouse type; of a table its engine family, partition and sorting key.
+    /// ClickHouse type; of a table its engine family, partition and sorting key; of a view `View`.
     pub kind: &'static str,
     /// `ALIAS expression`, or empty for a column that is stored.
     pub default: &'static str,
@@ -24,6 +24,12 @@ pub struct Column {
 }
 
 impl Column {
+    /// Whether this line is a table, which holds rows, rather than a view or a column.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        self.name == "*" && self.kind != "View"
+    }
+
     /// Whether the column is stored, not computed.
     #[must_use]
     pub fn is_stored(&self) -> bool {
@@ -46,17 +52,39 @@ pub fn columns(tier: Tier) -> Vec<Column> {
 
 /// The stored columns of a message table, as a list for SQL.
 pub(crate) fn stored(table: &str) -> &'static str {
-    static LISTS: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
-    let lists = LISTS.get_or_init(|| {
-        let mut lists: BTreeMap<&'static str, String> = BTreeMap::new();
-        for column in columns(Tier::Hot).into_iter().filter(Column::is_stored) {
-            let list = lists.entry(column.table).or_default();
-            if !list.is_empty() {
-                list.push_str(", ");
-            }
-            list.push_str(&format!("`{}`", column.name));
+    static LISTS: OnceLock<Lists> = OnceLock::new();
+    listed(LISTS.get_or_init(|| lists(|column| format!("`{}`", column.name))), table)
+}
+
+/// The stored columns of a message table as arguments of a hash function. A NULL among them would make the whole hash
+/// NULL, which a sum leaves out; such a column is hashed by itself first.
+pub(crate) fn hashed(table: &str) -> &'static str {
+    static LISTS: OnceLock<Lists> = OnceLock::new();
+    let argument = |column: &Column| {
+        if column.kind.starts_with("Nullable(") {
+            format!("ifNull(cityHash64(`{}`), 0)", column.name)
+        } else {
+            format!("`{}`", column.name)
         }
-        lists
-    });
+    };
+    listed(LISTS.get_or_init(|| lists(argument)), table)
+}
+
+/// A list of columns for each table.
+type Lists = BTreeMap<&'static str, String>;
+
+fn lists(each: impl Fn(&Column) -> String) -> Lists {
+    let mut lists = Lists::new();
+    for column in columns(Tier::Hot).iter().filter(|column| column.is_stored()) {
+        let list = lists.entry(column.table).or_default();
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(&each(column));
+    }
+    lists
+}
+
+fn listed(lists: &'static Lists, table: &str) -> &'static str {
     lists.get(table).map(String::as_str).unwrap_or_default()
 }

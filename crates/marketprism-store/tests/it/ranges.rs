@@ -21,9 +21,10 @@ async fn ranges_end_where_they_are_full() {
     insert_trades(&hot, 1, &[(5, 0), (7, 0), (9, 0), (20, 0), (21, 0)]).await;
     let range = |from_seq, to_seq| Some(Range { data_type: TRADE, stream_epoch: 1, from_seq, to_seq });
     let next = async |after, upper, rows_max| hot.next_range(TRADE, 1, after, upper, rows_max).await.unwrap();
-    assert_eq!(next(0, 100, 10).await, range(1, 100));
-    assert_eq!(next(0, 100, 3).await, range(1, 19), "the fourth row begins the next range");
-    assert_eq!(next(19, 100, 3).await, range(20, 100));
+    assert_eq!(next(0, 100, 10).await, range(1, 40), "half full is enough");
+    assert_eq!(next(0, 100, 20).await, range(1, 100), "nothing more to take in");
+    assert_eq!(next(0, 100, 2).await, range(1, 8), "the third row begins the next range");
+    assert_eq!(next(19, 100, 3).await, range(20, 22));
     assert_eq!(next(0, 8, 1).await, range(1, 6));
     assert_eq!(next(9, 19, 3).await, None, "no row, no range");
     assert_eq!(next(21, 21, 3).await, None);
