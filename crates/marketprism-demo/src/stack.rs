@@ -157,7 +157,7 @@ impl Stack {
 
     /// A collector without data yet is alive and says unhealthy, as it should; the storage services are healthy once
     /// they have their tables and consumers.
-    fn health_url(&self, name: &str) -> String {
+    pub fn health_url(&self, name: &str) -> String {
         let ports = &self.blueprint.ports;
         let (admin, probe) = match name {
             "collector" => (ports.collector_admin, "live"),
@@ -166,6 +166,12 @@ impl Stack {
         };
         let [health, _] = admin;
         format!("http://{}/{probe}", address(health))
+    }
+
+    /// The collector's page about its streams.
+    pub fn status_url(&self) -> String {
+        let [health, _] = self.blueprint.ports.collector_admin;
+        format!("http://{}/status", address(health))
     }
 
     fn program(
@@ -203,8 +209,21 @@ impl Stack {
         found.ok_or_else(|| Failure::Usage(format!("{name} does not run")))
     }
 
-    /// Starts again what has ended, as systemd would; gives up on what ends again and again.
-    pub(crate) fn revive(&mut self) -> Result<Vec<String>, Failure> {
+    /// Starts a process that was killed again, on the same data.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it does not start.
+    pub fn start_again(&mut self, name: &str) -> Result<(), Failure> {
+        let process = self.process(name)?;
+        *process = Process::start(process.program().clone())?;
+        Ok(())
+    }
+
+    /// Starts again what has ended, as systemd would; gives up on what ends again and again before [`Stack::calm`].
+    ///
+    /// # Errors
+    /// With the end of the log of what was given up.
+    pub fn revive(&mut self) -> Result<Vec<String>, Failure> {
         let mut said = Vec::new();
         for process in &mut self.processes {
             let Some(status) = process.ended() else { continue };
@@ -216,6 +235,11 @@ impl Stack {
             *process = Process::start(process.program().clone())?;
         }
         Ok(said)
+    }
+
+    /// Everything runs as it should: what ended so far is forgiven.
+    pub fn calm(&mut self) {
+        self.restarts = 0;
     }
 
     /// SIGTERM, wait, start again.

@@ -18,6 +18,7 @@ mod trades;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -27,9 +28,10 @@ use events::{Events, EventsMark};
 use gaps::Gaps;
 use ledger::Sent;
 use trades::{Side, Trades};
+pub use windows::TABLES;
 use windows::{Positions, Windows};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, io};
 use crate::http::Http;
 use crate::sample::Key;
 
@@ -46,27 +48,27 @@ pub struct Tier {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Events the exchange wrote to a socket of ours.
-    pub(crate) sent: u64,
+    pub sent: u64,
     /// Of them (or, for order books, of the updates), contained in the hot tier.
-    pub(crate) hot: u64,
+    pub hot: u64,
     /// Contained in the cold tier.
-    pub(crate) cold: u64,
+    pub cold: u64,
     /// Sent, in neither tier, and declared missing by a gap.
-    pub(crate) declared: u64,
+    pub declared: u64,
     /// Sent, missing in either tier, and not declared.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Rows too many, in both tiers together.
-    pub(crate) duplicated: u64,
+    pub duplicated: u64,
     /// Stored with another content than was sent, in both tiers together.
-    pub(crate) different: u64,
+    pub different: u64,
     /// Stored contents that were compared with what was sent.
-    pub(crate) compared: u64,
+    pub compared: u64,
     /// Rows in the hot tier of events that happened while nobody was connected, fetched afterwards.
-    pub(crate) backfilled: u64,
+    pub backfilled: u64,
     /// Rows in the hot tier that nobody sent and nobody fetched.
-    pub(crate) unexpected: u64,
+    pub unexpected: u64,
     /// Rows in the hot tier.
-    pub(crate) rows: u64,
+    pub rows: u64,
 }
 
 impl Account {
@@ -190,9 +192,19 @@ impl Reconciler {
         Ok((verdict, next))
     }
 
-    /// Goes on after a mark.
-    pub fn settle(&mut self, mark: Mark) {
+    /// Goes on after a mark. The ledger is emptied when nothing came after it, so that a long run does not fill the disk.
+    ///
+    /// # Errors
+    /// When the ledger cannot be emptied.
+    pub fn settle(&mut self, mark: Mark) -> Result<(), Failure> {
         self.mark = mark;
+        // The simulator appends, so its next line is the first.
+        let ledger = OpenOptions::new().write(true).open(&self.ledger).map_err(io("open the ledger"))?;
+        if ledger.metadata().map_err(io("look at the ledger"))?.len() == self.mark.ledger_bytes {
+            ledger.set_len(0).map_err(io("empty the ledger"))?;
+            self.mark.ledger_bytes = 0;
+        }
+        Ok(())
     }
 }
 

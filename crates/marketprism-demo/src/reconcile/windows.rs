@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::http::Http;
 
 /// Tables that hold one row a message, each with the stream its messages come from.
-pub(super) const TABLES: [(&str, &str); 9] = [
+pub const TABLES: [(&str, &str); 9] = [
     ("trades", "MARKET_DATA"),
     ("orderbooks", "ORDERBOOK_SNAP"),
     ("funding_rates", "MARKET_DATA"),

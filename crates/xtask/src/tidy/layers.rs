@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("marketprism-embedded-clickhouse", &["marketprism-service"]),
     // Starts the whole system and watches it from outside, as an operator would.
     ("marketprism-demo", &["marketprism-core"]),
+    ("marketprism-chaos", &["marketprism-demo", "marketprism-testkit"]),
     // Development commands measure and show everything, but are part of nothing. Services they only start.
     (
         "xtask",

@@ -1,0 +1,210 @@
+//! One round: flow, faults, recovery, silence, comparison.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use marketprism_demo::failure::Failure;
+use marketprism_demo::http::Http;
+use marketprism_demo::reconcile::{Reconciler, Tier, Verdict};
+use marketprism_demo::stack::Stack;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::faults;
+use crate::links::Links;
+use crate::plan::Fault;
+use crate::totals::Totals;
+
+/// How long services may take to be well again while data flows; what is not well by then shows in the comparison.
+const WELL_PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take after the exchanges fell silent until everything is stored and agrees: above the half minute in which
+/// the collector gives a hole up.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than the simulated exchanges' slowest cadence: everything was told once more after the recovery.
+const AFTERMATH: Duration = Duration::from_millis(1_200);
+const POLL: Duration = Duration::from_millis(250);
+/// Between two comparisons.
+const COMPARE_POLL: Duration = Duration::from_secs(1);
+
+/// Everything that runs, and what was found so far.
+#[derive(Debug)]
+pub(crate) struct Arena {
+    pub(crate) stack: Stack,
+    pub(crate) links: Links,
+    pub(crate) http: Http,
+    pub(crate) hot: Tier,
+    pub(crate) cold: Tier,
+    pub(crate) reconciler: Reconciler,
+    /// At the end of the round before.
+    pub(crate) totals: Totals,
+}
+
+/// What a round came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Events that the exchanges sent.
+    pub(crate) sent: u64,
+    /// Messages in the streams.
+    pub(crate) messages: u64,
+    pub(crate) gaps: u64,
+    /// Recovered by backfill.
+    pub(crate) filled: u64,
+    /// Not recovered, and declared.
+    pub(crate) declared: u64,
+    pub(crate) lost: u64,
+    pub(crate) duplicated: u64,
+    /// Services that ended by themselves, and were started again.
+    pub(crate) ended: Vec<String>,
+    /// From the end of the faults until everything was drained and agreed.
+    pub(crate) recovery: Duration,
+    /// What is wrong; empty for a good round.
+    pub(crate) findings: Vec<String>,
+}
+
+impl Arena {
+    /// Lets data flow, commits the faults, and compares everything afterwards.
+    pub(crate) async fn round(&mut self, faults: &[Fault], calm: Duration) -> Result<Outcome, Failure> {
+        // 1. Data flows.
+        self.control("resume").await?;
+        sleep(calm).await;
+        // 2. Faults.
+        faults::commit(faults, &mut self.stack, &self.links).await?;
+        let (over, over_us) = (Instant::now(), now_us());
+        // 3. Everybody is well again, while data flows.
+        let mut ended = self.wait_well(over_us).await?;
+        sleep(AFTERMATH).await;
+        // 4. Silence.
+        self.control("pause").await?;
+        let deadline = Instant::now() + SETTLE_PATIENCE;
+        let mut outcome = loop {
+            ended.extend(self.stack.revive()?);
+            let is_last = Instant::now() >= deadline;
+            if let Some(outcome) = self.compare(is_last).await {
+                break outcome?;
+            }
+            sleep(COMPARE_POLL).await;
+        };
+        outcome.recovery = over.elapsed();
+        outcome.ended = ended;
+        self.stack.calm();
+        Ok(outcome)
+    }
+
+    async fn control(&self, order: &str) -> Result<(), Failure> {
+        self.http.post(&format!("{}/control/{order}", self.stack.simulator_url())).await
+    }
+
+    /// Waits until every service says it is well and every trade and book stream brought something new.
+    async fn wait_well(&mut self, since_us: i64) -> Result<Vec<String>, Failure> {
+        let deadline = Instant::now() + WELL_PATIENCE;
+        let mut ended = Vec::new();
+        loop {
+            ended.extend(self.stack.revive()?);
+            match self.troubles(since_us).await {
+                None => return Ok(ended),
+                Some(trouble) if Instant::now() >= deadline => {
+                    eprintln!("  not well after {} s: {trouble}", WELL_PATIENCE.as_secs());
+                    return Ok(ended);
+                }
+                Some(_) => sleep(POLL).await,
+            }
+        }
+    }
+
+    async fn troubles(&self, since_us: i64) -> Option<String> {
+        for service in ["hot-storage", "cold-storage"] {
+            if let Err(trouble) = self.http.answers(&self.stack.health_url(service)).await {
+                return Some(trouble);
+            }
+        }
+        match self.http.get_json(&self.stack.status_url()).await {
+            Ok(status) => stream_trouble(&status, since_us),
+            Err(failure) => Some(failure.to_string()),
+        }
+    }
+
+    /// What the round came to; `None` where it is not good yet and this is not the `last` attempt.
+    async fn compare(&mut self, last: bool) -> Option<Result<Outcome, Failure>> {
+        let compared = async {
+            let totals =
+                Totals::read(&self.http, &self.stack.nats_monitor_url(), &self.hot, &self.cold).await?;
+            if !totals.is_drained() && !last {
+                return Ok(None);
+            }
+            self.control("flush").await?;
+            let (verdict, mark) = self.reconciler.compare().await?;
+            let outcome = self.outcome(&verdict, &totals);
+            Ok(Some((outcome, mark, totals)))
+        };
+        match compared.await {
+            Ok(Some((outcome, mark, totals))) if outcome.findings.is_empty() => {
+                self.totals = totals;
+                Some(self.reconciler.settle(mark).map(|()| outcome))
+            }
+            Ok(Some((outcome, ..))) if last => Some(Ok(outcome)),
+            Ok(_) => None,
+            Err(failure) if last => Some(Err(failure)),
+            // A tier or the broker is still on its way up.
+            Err(_) => None,
+        }
+    }
+
+    fn outcome(&self, verdict: &Verdict, totals: &Totals) -> Outcome {
+        let total = verdict.total();
+        let mut findings = verdict.findings.clone();
+        findings.extend(totals.findings_since(&self.totals));
+        if !verdict.is_clean() && findings.is_empty() {
+            findings.push("nothing was sent: nothing is proven".to_owned());
+        }
+        Outcome {
+            sent: total.sent,
+            messages: totals.messages().saturating_sub(self.totals.messages()),
+            gaps: verdict.gaps.iter().map(|gap| gap.gaps).sum(),
+            filled: verdict.gaps.iter().map(|gap| gap.filled).sum(),
+            declared: total.declared,
+            lost: total.lost,
+            duplicated: total.duplicated,
+            findings,
+            ..Outcome::default()
+        }
+    }
+}
+
+/// The first trade or book stream that is not live, or brought nothing since.
+fn stream_trouble(status: &Value, since_us: i64) -> Option<String> {
+    let text = |stream: &Value, field: &str| {
+        stream.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let streams = status.get("streams").and_then(Value::as_array)?;
+    let watched = |stream: &&Value| matches!(text(stream, "data_type").as_str(), "trade" | "orderbook");
+    let mut none = true;
+    for stream in streams.iter().filter(watched) {
+        none = false;
+        let newest_us = stream.get("last_event_us").and_then(Value::as_i64).unwrap_or_default();
+        if text(stream, "state") != "live" || newest_us < since_us {
+            return Some(format!("the collector's stream {stream}"));
+        }
+    }
+    none.then(|| "the collector has no streams".to_owned())
+}
+
+fn now_us() -> i64 {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    i64::try_from(micros).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, messages, gaps, filled, declared, lost, duplicated, .. } = self;
+        write!(
+            f,
+            "{sent} events sent, {messages} messages, {gaps} gaps ({filled} recovered, {declared} declared), {lost} lost, \
+             {duplicated} duplicated, recovered in {:.1} s",
+            self.recovery.as_secs_f64()
+        )?;
+        for line in self.ended.iter().chain(&self.findings) {
+            write!(f, "\n  {line}")?;
+        }
+        Ok(())
+    }
+}
