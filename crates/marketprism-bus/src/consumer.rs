@@ -4,9 +4,11 @@
 //! (deleted, or a broker that lost its files) is created again and starts from the first message: the sequences tell
 //! its reader what it knows already.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy, pull};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::{Message, StatusCode};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use tokio::time::Instant;
 use crate::config::InvalidField;
 use crate::connect::{Bus, Status};
 use crate::delivery::Delivery;
-use crate::error::BusError;
+use crate::error::{BoxError, BusError};
 use crate::metrics::ConsumerMetrics;
 
 /// How long after a pull request's end, and after each message that comes then, its last word is awaited. The broker ends it
@@ -26,6 +28,11 @@ const END_SLACK: Duration = Duration::from_secs(2);
 
 /// Pause before a vanished consumer is created again, so that a stream that is gone is not asked for in a tight loop.
 const REBIND_DELAY: Duration = Duration::from_millis(200);
+
+/// The one priority group of a pinned consumer. Consumers made for other groups cannot be changed, so it stays as it is.
+const GROUP: &str = "readers";
+/// On the messages of a pinned consumer: the id to name in the next pull request.
+const HEADER_PIN_ID: &str = "Nats-Pin-Id";
 
 /// A durable consumer as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +47,10 @@ pub struct ConsumerConfig {
     pub ack_wait: Duration,
     /// Most messages delivered and not answered; must hold every batch that is being worked on.
     pub max_ack_pending: u32,
+    /// Of several readers under this name one at a time gets the messages: the broker pins it, and gives the pin to another
+    /// that pulls when it has not pulled for this long. `None`: they share.
+    #[serde(with = "humantime_serde")]
+    pub pin_ttl: Option<Duration>,
 }
 
 impl Default for ConsumerConfig {
@@ -50,6 +61,7 @@ impl Default for ConsumerConfig {
             ack_wait: Duration::from_secs(30),
             // Four batches of 5 000 rows.
             max_ack_pending: 20_000,
+            pin_ttl: None,
         }
     }
 }
@@ -88,6 +100,9 @@ impl ConsumerConfig {
             max_ack_pending: i64::from(self.max_ack_pending),
             // For ever: what can never be processed is rejected with a dead letter, not by counting.
             max_deliver: -1,
+            priority_policy: self.pin_ttl.map_or(PriorityPolicy::None, |_| PriorityPolicy::PinnedClient),
+            priority_groups: self.pin_ttl.iter().map(|_| GROUP.to_owned()).collect(),
+            priority_timeout: self.pin_ttl.unwrap_or_default(),
             ..pull::Config::default()
         }
     }
@@ -100,6 +115,8 @@ pub struct Consumer {
     stream: String,
     config: ConsumerConfig,
     metrics: ConsumerMetrics,
+    /// What the broker calls us while we are the pinned reader.
+    pin: Mutex<Option<String>>,
 }
 
 /// Why a pull request ended.
@@ -110,6 +127,8 @@ enum Ended {
     NextTooLarge,
     /// The broker does not know the consumer.
     Unknown,
+    /// Another reader is pinned, or nobody.
+    PinLost,
 }
 
 #[derive(Debug, Serialize)]
@@ -119,6 +138,10 @@ struct PullRequest {
     expires_nanoseconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'static str>,
+    #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
+    pin_id: Option<String>,
 }
 
 impl Bus {
@@ -132,7 +155,8 @@ impl Bus {
             ("stream", stream.to_owned()),
             ("consumer", config.durable.clone()),
         ]);
-        let consumer = Consumer { bus: self.clone(), stream: stream.to_owned(), config, metrics };
+        let pin = Mutex::default();
+        let consumer = Consumer { bus: self.clone(), stream: stream.to_owned(), config, metrics, pin };
         consumer.bind().await?;
         Ok(consumer)
     }
@@ -149,6 +173,33 @@ impl Consumer {
     #[must_use]
     pub fn stream(&self) -> &str {
         &self.stream
+    }
+
+    /// What the broker calls us while we are the pinned reader. Another id than before means that another reader may have
+    /// been pinned meanwhile.
+    #[must_use]
+    pub fn pin(&self) -> Option<String> {
+        self.pin.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives the pin up, so that another reader need not wait for its end. Without a pin it does nothing.
+    ///
+    /// # Errors
+    /// [`BusError::Request`] when the broker does not confirm it.
+    pub async fn unpin(&self) -> Result<(), BusError> {
+        if self.pin().is_none() {
+            return Ok(());
+        }
+        self.set_pin(None);
+        let operation = || format!("unpin consumer {} of {}", self.config.durable, self.stream);
+        let handle = self.bus.jetstream.get_stream_no_info(&self.stream).await;
+        let handle = handle.map_err(|error| BusError::request(operation(), error))?;
+        let unpinned = handle.unpin_consumer(&self.config.durable, GROUP).await;
+        unpinned.map_err(|error| BusError::request(operation(), error))
+    }
+
+    fn set_pin(&self, pin: Option<String>) {
+        *self.pin.lock().unwrap_or_else(PoisonError::into_inner) = pin;
     }
 
     /// The next messages: returns when `max_messages` are here, when one more would exceed `max_bytes` (a single
@@ -177,6 +228,14 @@ impl Consumer {
                 Ended::Done => {}
                 Ended::NextTooLarge if deliveries.is_empty() => (batch, bytes) = (1, None),
                 Ended::NextTooLarge => break,
+                Ended::PinLost => {
+                    tracing::info!(
+                        stream = self.stream,
+                        consumer = self.config.durable,
+                        "no longer the pinned reader"
+                    );
+                    self.set_pin(None);
+                }
                 Ended::Unknown => {
                     tokio::time::sleep(REBIND_DELAY).await;
                     tracing::warn!(
@@ -207,6 +266,8 @@ impl Consumer {
             batch,
             expires_nanoseconds: u64::try_from(expires.as_nanos()).unwrap_or(u64::MAX),
             max_bytes,
+            group: self.config.pin_ttl.map(|_| GROUP),
+            pin_id: self.pin(),
         };
         let request =
             serde_json::to_vec(&request).map_err(|error| BusError::request("write a pull request", error))?;
@@ -226,7 +287,14 @@ impl Consumer {
                 () = &mut end => return Ok(Ended::Done),
             };
             if reply.status.is_none_or(|status| status == StatusCode::OK) {
-                deliveries.extend(Delivery::new(&self.bus, reply));
+                let delivery = Delivery::new(&self.bus, reply);
+                // The same for all messages of one request.
+                if deliveries.is_empty()
+                    && let Some(pin) = delivery.as_ref().and_then(|delivery| delivery.header(HEADER_PIN_ID))
+                {
+                    self.set_pin(Some(pin.to_owned()));
+                }
+                deliveries.extend(delivery);
                 // Bounded by the number of messages asked for.
                 end.as_mut().reset(deadline.max(Instant::now()) + END_SLACK);
             } else if let Some(ended) = self.read_status(&reply, deliveries.is_empty())? {
@@ -245,6 +313,7 @@ impl Consumer {
             StatusCode::IDLE_HEARTBEAT => return Ok(None),
             StatusCode::TIMEOUT | StatusCode::NOT_FOUND => Ended::Done,
             StatusCode::NO_RESPONDERS => Ended::Unknown,
+            StatusCode::PIN_ID_MISMATCH => Ended::PinLost,
             StatusCode::REQUEST_TERMINATED if says("exceeds maxbytes") => Ended::NextTooLarge,
             StatusCode::REQUEST_TERMINATED if says("consumer deleted") => Ended::Unknown,
             StatusCode::REQUEST_TERMINATED
@@ -265,21 +334,37 @@ impl Consumer {
         }))
     }
 
+    /// Creates the durable, or takes it over. A broker changes everything of it but where it starts and whether it is
+    /// pinned: where that differs it is made anew, from its acknowledgement floor on.
     async fn bind(&self) -> Result<(), BusError> {
-        if self.bus.stream_info(&self.stream).await?.is_none() {
+        let Some(stream) = self.bus.stream_handle(&self.stream).await? else {
             return Err(BusError::StreamMissing(self.stream.clone()));
+        };
+        let durable = &self.config.durable;
+        let failed = |what: &str, error: BoxError| {
+            BusError::request(format!("{what} consumer {durable} of {}", self.stream), error)
+        };
+        let mut wanted = self.config.to_pull();
+        match stream.consumer_info(durable).await {
+            Ok(found) if found.config.priority_policy == wanted.priority_policy => {
+                wanted.deliver_policy = found.config.deliver_policy;
+            }
+            Ok(found) => {
+                let start_sequence = found.ack_floor.stream_sequence.saturating_add(1);
+                wanted.deliver_policy = DeliverPolicy::ByStartSequence { start_sequence };
+                stream.delete_consumer(durable).await.map_err(|error| failed("replace", error.into()))?;
+                tracing::warn!(
+                    stream = self.stream,
+                    durable,
+                    start_sequence,
+                    "consumer made anew: its readers are pinned"
+                );
+            }
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+            Err(error) => return Err(failed("read", error.into())),
         }
-        self.bus
-            .jetstream
-            .create_consumer_on_stream(self.config.to_pull(), &self.stream)
-            .await
-            .map(drop)
-            .map_err(|error| {
-                BusError::request(
-                    format!("create consumer {} of {}", self.config.durable, self.stream),
-                    error,
-                )
-            })
+        let made = self.bus.jetstream.create_consumer_on_stream(wanted, &self.stream).await;
+        made.map(drop).map_err(|error| failed("create", error.into()))
     }
 
     fn count(&self, deliveries: &[Delivery]) {

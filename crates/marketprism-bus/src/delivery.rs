@@ -87,13 +87,7 @@ impl Delivery {
     /// # Errors
     /// [`BusError::Request`] when no confirmation came within the request timeout.
     pub async fn ack_confirmed(&self) -> Result<(), BusError> {
-        match self.client.request(self.reply.clone(), AckKind::Ack.into()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(BusError::request(
-                format!("acknowledge message {} of {}", self.stream_sequence, self.stream),
-                error,
-            )),
-        }
+        self.confirmed(AckKind::Ack, "acknowledge").await
     }
 
     /// Still at it: the time until redelivery starts anew.
@@ -102,6 +96,14 @@ impl Delivery {
     /// [`BusError::Closed`].
     pub async fn in_progress(&self) -> Result<(), BusError> {
         self.answer(AckKind::Progress).await
+    }
+
+    /// Still at it, and the broker has confirmed that it knows.
+    ///
+    /// # Errors
+    /// [`BusError::Request`] when no confirmation came within the request timeout.
+    pub async fn in_progress_confirmed(&self) -> Result<(), BusError> {
+        self.confirmed(AckKind::Progress, "keep").await
     }
 
     /// Not now: deliver it again after `delay`.
@@ -118,6 +120,16 @@ impl Delivery {
     /// [`BusError::Closed`].
     pub async fn reject(&self) -> Result<(), BusError> {
         self.answer(AckKind::Term).await
+    }
+
+    async fn confirmed(&self, kind: AckKind, verb: &str) -> Result<(), BusError> {
+        match self.client.request(self.reply.clone(), kind.into()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(BusError::request(
+                format!("{verb} message {} of {}", self.stream_sequence, self.stream),
+                error,
+            )),
+        }
     }
 
     async fn answer(&self, kind: AckKind) -> Result<(), BusError> {

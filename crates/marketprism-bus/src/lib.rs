@@ -3,7 +3,8 @@
 //!
 //! It knows nothing of markets beyond what `marketprism-core` says about subjects and streams, and no type of the
 //! NATS client appears in a public signature. In reading order: [`NatsConfig`] and [`Bus`] (the connection),
-//! [`Publisher`], [`Consumer`] and its [`Delivery`]s, the stream's [`StreamState`], and [`topology`].
+//! [`Publisher`], [`Consumer`] and its [`Delivery`]s, the stream's [`StreamState`] and what a [`Reader`] finds in it,
+//! [`DeadLetter`]s, and [`topology`].
 
 mod config;
 mod connect;
@@ -13,6 +14,7 @@ mod delivery;
 mod error;
 mod metrics;
 mod publisher;
+mod reader;
 mod requests;
 mod stream;
 pub mod topology;
@@ -22,11 +24,13 @@ pub use config::{Credential, InvalidField, NatsConfig, TlsConfig};
 pub use connect::{Bus, Status};
 pub use consumer::{Consumer, ConsumerConfig};
 pub use dead_letter::{
-    HEADER_DELIVERED, HEADER_REASON, HEADER_SEQUENCE, HEADER_STREAM, HEADER_SUBJECT,
+    DeadLetter, DeadLetters, HEADER_DELIVERED, HEADER_REASON, HEADER_REPLAYED_AS, HEADER_SEQUENCE,
+    HEADER_STREAM, HEADER_SUBJECT,
     subject as dead_letter_subject,
 };
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};
 pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
+pub use reader::{Reader, Selection};
 pub use requests::{BusRequest, Requests};
-pub use stream::{StoredMessage, StreamState};
+pub use stream::{ConsumerState, StoredMessage, StreamState};

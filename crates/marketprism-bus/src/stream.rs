@@ -1,6 +1,9 @@
 //! What a stream holds: its sequences, its last message of a subject, and how far a consumer got. Reads only.
 
 use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::HeaderMap;
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{ErrorCode, context::ConsumerInfoErrorKind};
 use bytes::Bytes;
@@ -23,6 +26,17 @@ pub struct StreamState {
     pub created_us: i64,
 }
 
+/// How far a durable consumer got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerState {
+    /// Up to this sequence of the stream everything was acknowledged or rejected.
+    pub ack_floor: u64,
+    /// Messages of the stream not delivered yet.
+    pub pending: u64,
+    /// What the broker calls the pinned reader; `None` where nobody is.
+    pub pinned: Option<String>,
+}
+
 /// A message read from a stream, without a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
@@ -32,10 +46,55 @@ pub struct StoredMessage {
     pub subject: String,
     /// Its bytes.
     pub payload: Bytes,
-    /// Its `Nats-Msg-Id`, if it has one.
-    pub message_id: Option<String>,
     /// When the broker stored it, µs since the Unix epoch.
     pub stored_us: i64,
+    headers: HeaderMap,
+}
+
+impl StoredMessage {
+    /// Its `Nats-Msg-Id`, if it has one.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.header(NATS_MESSAGE_ID.as_ref())
+    }
+
+    /// One of its headers.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    /// All of its headers, in the order of their names.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let values = self.headers.iter().flat_map(|(name, values)| values.iter().map(move |one| (name, one)));
+        let mut all: Vec<_> = values.map(|(name, one)| (name.to_string(), one.as_str().to_owned())).collect();
+        all.sort();
+        all
+    }
+
+    /// A message of a consumer, and how many the consumer has behind it; `None` for one without a place in a stream.
+    pub(crate) fn delivered(message: async_nats::jetstream::Message) -> Option<(Self, u64)> {
+        let info = message.info().ok()?;
+        let (sequence, pending) = (info.stream_sequence, info.pending);
+        let stored_us = microseconds(info.published.unix_timestamp_nanos());
+        let message = message.message;
+        let headers = message.headers.unwrap_or_default();
+        let (subject, payload) = (message.subject.to_string(), message.payload);
+        Some((Self { sequence, subject, payload, stored_us, headers }, pending))
+    }
+}
+
+impl From<StreamMessage> for StoredMessage {
+    fn from(message: StreamMessage) -> Self {
+        Self {
+            sequence: message.sequence,
+            subject: message.subject.to_string(),
+            payload: message.payload,
+            stored_us: microseconds(message.time.unix_timestamp_nanos()),
+            headers: message.headers,
+        }
+    }
 }
 
 impl Bus {
@@ -60,6 +119,18 @@ impl Bus {
     /// # Errors
     /// [`BusError::Request`] when the broker does not answer.
     pub async fn ack_floor(&self, stream: &str, durable: &str) -> Result<Option<u64>, BusError> {
+        Ok(self.consumer_state(stream, durable).await?.map(|state| state.ack_floor))
+    }
+
+    /// How far a consumer got; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`BusError::Request`] when the broker does not answer.
+    pub async fn consumer_state(
+        &self,
+        stream: &str,
+        durable: &str,
+    ) -> Result<Option<ConsumerState>, BusError> {
         let operation = || format!("read consumer {durable} of stream {stream}");
         let handle = self
             .jetstream
@@ -67,7 +138,11 @@ impl Bus {
             .await
             .map_err(|error| BusError::request(operation(), error))?;
         match handle.consumer_info(durable).await {
-            Ok(info) => Ok(Some(info.ack_floor.stream_sequence)),
+            Ok(info) => Ok(Some(ConsumerState {
+                ack_floor: info.ack_floor.stream_sequence,
+                pending: info.num_pending,
+                pinned: info.priority_groups.into_iter().find_map(|group| group.pinned_client_id),
+            })),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -88,20 +163,25 @@ impl Bus {
         let handle =
             self.stream_handle(stream).await?.ok_or_else(|| BusError::StreamMissing(stream.to_owned()))?;
         match handle.get_last_raw_message_by_subject(subject).await {
-            Ok(message) => Ok(Some(StoredMessage {
-                sequence: message.sequence,
-                subject: message.subject.to_string(),
-                payload: message.payload,
-                message_id: message
-                    .headers
-                    .get(async_nats::header::NATS_MESSAGE_ID)
-                    .map(|id| id.as_str().to_owned()),
-                stored_us: microseconds(message.time.unix_timestamp_nanos()),
-            })),
+            Ok(message) => Ok(Some(message.into())),
             Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => Ok(None),
             Err(error) => {
                 Err(BusError::request(format!("read the last message of {subject} in {stream}"), error))
             }
+        }
+    }
+
+    /// One message of a stream; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    /// [`BusError::StreamMissing`], or [`BusError::Request`] when the broker does not answer.
+    pub async fn message(&self, stream: &str, sequence: u64) -> Result<Option<StoredMessage>, BusError> {
+        let handle =
+            self.stream_handle(stream).await?.ok_or_else(|| BusError::StreamMissing(stream.to_owned()))?;
+        match handle.get_raw_message(sequence).await {
+            Ok(message) => Ok(Some(message.into())),
+            Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => Ok(None),
+            Err(error) => Err(BusError::request(format!("read message {sequence} of {stream}"), error)),
         }
     }
 

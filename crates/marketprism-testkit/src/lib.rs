@@ -12,10 +12,12 @@ mod clickhouse;
 mod nats;
 mod poll;
 mod process;
+mod proxy;
 mod tools;
 
 pub use clickhouse::ClickHouse;
 pub use nats::{NatsServer, nats_server_executable};
 pub use poll::poll_until;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use tools::{binary, captures_dir, libchdb};

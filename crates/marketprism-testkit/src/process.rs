@@ -55,6 +55,16 @@ impl Process {
         self.signal(Signal::SIGHUP);
     }
 
+    /// Freezes it with SIGSTOP: it does nothing, and its connections stay.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on with SIGCONT, after [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Waits for its end; it is killed, and the test fails, when that takes longer than any grace period.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + STOP_DEADLINE;

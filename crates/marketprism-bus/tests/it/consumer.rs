@@ -76,6 +76,7 @@ async fn every_answer_does_what_it_says() {
             delivery.ack().await.unwrap();
         }
         slow.in_progress().await.unwrap();
+        slow.in_progress_confirmed().await.unwrap();
     }
     slow.ack_confirmed().await.unwrap();
     assert_eq!(bus.ack_floor(MARKET_DATA, "reader").await.unwrap(), Some(4));

@@ -3,7 +3,7 @@
 
 mod connect;
 mod consumer;
-mod proxy;
+mod pins;
 mod publisher;
 mod requests;
 mod topology;

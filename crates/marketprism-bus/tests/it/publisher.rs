@@ -6,9 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use marketprism_bus::topology::{Allow, apply, defaults, plan};
 use marketprism_bus::{Bus, BusError, LossReason, NatsConfig, Outgoing, PublisherConfig};
-use marketprism_testkit::NatsServer;
+use marketprism_testkit::{NatsServer, Proxy};
 
-use crate::proxy::Proxy;
 use crate::{PATIENCE, connect, consumer, number, pull, started, trade};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +120,8 @@ async fn an_outage_longer_than_the_duplicate_window_doubles_nothing() {
         stored(&direct).await == 13
     })
     .await;
-    proxy.cut();
+    proxy.restore();
+    proxy.reset();
     publisher.publish(trade(11)).await.unwrap();
     tokio::time::timeout(PATIENCE, publisher.drain()).await.unwrap().unwrap();
     assert_eq!(stored(&direct).await, 14, "lost or doubled");
