@@ -9,14 +9,14 @@ use crate::error::StoreError;
 /// What the server tells of a column, or of a table as its column `*`. Comments do not matter.
 type Listing = BTreeMap<(String, String), String>;
 
-/// Lists tables and columns the way `columns.tsv` does.
+/// Lists tables, views and columns the way `columns.tsv` does.
 const LISTING: &str = "\
 SELECT table, name, type, if(default_kind = '', '', concat(default_kind, ' ', default_expression)), comment \
 FROM system.columns WHERE database = currentDatabase() \
 UNION ALL \
-SELECT name, '*', concat(extract(engine, '[A-Za-z]*(MergeTree)$'), ' PARTITION BY ', partition_key, ' ORDER BY ', \
-sorting_key), '', comment \
-FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'";
+SELECT name, '*', if(engine = 'View', engine, concat(extract(engine, '[A-Za-z]*(MergeTree)$'), ' PARTITION BY ', \
+partition_key, ' ORDER BY ', sorting_key)), '', comment \
+FROM system.tables WHERE database = currentDatabase() AND (engine LIKE '%MergeTree' OR engine = 'View')";
 
 impl Store {
     /// Refuses a database whose tables are not as this release needs them: a column missing, too many, or of another

@@ -45,7 +45,9 @@ impl Store {
         if !lacking.is_empty() {
             let make = format!("CREATE DATABASE IF NOT EXISTS `{database}`");
             self.ask("create the database", self.server.query_raw(&make).execute()).await?;
-            self.execute("create schema_version", &SCHEMA_VERSION.statement(database, ENGINE)).await?;
+            for statement in SCHEMA_VERSION.statements(database, ENGINE) {
+                self.execute("create schema_version", &statement).await?;
+            }
         }
         for file in &lacking {
             self.apply(file).await?;
@@ -74,7 +76,9 @@ impl Store {
 
     async fn apply(&self, file: &File) -> Result<(), StoreError> {
         let operation = format!("apply schema file {}", file.name);
-        self.execute(&operation, &file.statement(&self.config.database, ENGINE)).await?;
+        for statement in file.statements(&self.config.database, ENGINE) {
+            self.execute(&operation, &statement).await?;
+        }
         let row = VersionRow { version: file.version, name: file.name, applied_at: now_micros() };
         let written = async {
             let mut insert = self.inserter.insert::<VersionRow<'_>>("schema_version").await?;
@@ -96,7 +100,7 @@ impl Store {
             .bind(format!("fsync_after_insert = {on}, fsync_part_directory = {on}"))
             .fetch_all::<String>();
         let lacking = self.ask(operation, lacking).await?;
-        for table in columns(tier).iter().filter(|one| one.name == "*").map(|one| one.table) {
+        for table in columns(tier).iter().filter(|one| one.is_table()).map(|one| one.table) {
             if lacking.iter().any(|name| name == table) {
                 let change = format!(
                     "ALTER TABLE `{table}` MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}"

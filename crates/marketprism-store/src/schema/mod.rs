@@ -1,7 +1,7 @@
 //! The tables of both tiers: numbered files of SQL, applied in order and never edited after a release.
 //!
-//! The nine message tables are the same in both tiers; the hot tier adds `stream_epochs`, the cold one
-//! `replication_log`. What the files add up to is written down in `columns.tsv`, which the start-up check compares with
+//! The nine message tables and the views on them are the same in both tiers; the hot tier adds `stream_epochs`, the cold
+//! one `replication_log` and `release_log`. What the files add up to is written down in `columns.tsv`, which the start-up check compares with
 //! the server and a test compares with what the files really make.
 
 mod check;
@@ -44,10 +44,11 @@ pub struct File {
 }
 
 impl File {
-    /// The statement for one database and table engine.
+    /// The statements for one database and table engine, each of which can be repeated. A line `;` ends all but the last.
     #[must_use]
-    pub fn statement(&self, database: &str, engine: &str) -> String {
-        self.template.replace("{database}", &format!("`{database}`")).replace("{engine}", engine)
+    pub fn statements(&self, database: &str, engine: &str) -> Vec<String> {
+        let text = self.template.replace("{database}", &format!("`{database}`")).replace("{engine}", engine);
+        text.split("\n;\n").map(|statement| format!("{}\n", statement.trim_end())).collect()
     }
 }
 
@@ -79,6 +80,7 @@ const HOT: &[File] = &[
     file!(9, "both", "0009_gaps"),
     file!(10, "hot", "0010_stream_epochs"),
     file!(11, "both", "0011_trade_sequence"),
+    file!(12, "both", "0012_views"),
 ];
 
 const COLD: &[File] = &[
@@ -93,6 +95,7 @@ const COLD: &[File] = &[
     file!(9, "both", "0009_gaps"),
     file!(10, "cold", "0010_replication_log"),
     file!(11, "both", "0011_trade_sequence"),
+    file!(12, "both", "0012_views"),
 ];
 
 impl Tier {
@@ -120,7 +123,7 @@ impl Tier {
 pub fn statements(tier: Tier, database: &str, engine: &str) -> Vec<String> {
     let make = format!("CREATE DATABASE IF NOT EXISTS `{database}`\n");
     let files = std::iter::once(&SCHEMA_VERSION).chain(tier.files());
-    std::iter::once(make).chain(files.map(|file| file.statement(database, engine))).collect()
+    std::iter::once(make).chain(files.flat_map(|file| file.statements(database, engine))).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +138,10 @@ mod tests {
                 assert!(file.name.starts_with(&format!("{version:04}_")), "{}", file.name);
             }
             for statement in statements(tier, "somewhere", ENGINE) {
-                assert!(!statement.contains(['{', '}', ';', '?']), "{statement}");
+                assert!(!statement.contains([';', '?']), "{statement}");
+                // What is left are parameters of views: {at:DateTime64(6, 'UTC')}.
+                let holders = statement.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+                assert!(holders.into_iter().all(|inside| inside.contains(':')), "{statement}");
                 assert!(statement.contains("`somewhere`"), "{statement}");
             }
         }

@@ -7,3 +7,4 @@ mod round_trip;
 mod schema;
 mod sequences;
 mod sql;
+mod views;

@@ -27,7 +27,7 @@ async fn applying_is_repeatable_and_checking_changes_nothing() {
 
     let sql = Sql::new(&server, "test_hot");
     let durable = sql.ask("SELECT count() FROM system.tables WHERE database = 'test_hot' AND engine_full LIKE '%fsync_after_insert = 1%'").await;
-    assert_eq!(durable, [(columns(Tier::Hot).iter().filter(|one| one.name == "*").count()).to_string()]);
+    assert_eq!(durable, [(columns(Tier::Hot).iter().filter(|one| one.is_table()).count()).to_string()]);
     // Interrupted between a file and its entry, it goes on: the files can be repeated.
     sql.run("ALTER TABLE schema_version DELETE WHERE version > 3 SETTINGS mutations_sync = 1").await;
     let resumed = store.migrate(Tier::Hot, SchemaMode::Apply).await.unwrap();
@@ -86,8 +86,8 @@ async fn columns_tsv_is_what_the_files_make() {
                 "SELECT * EXCEPT position FROM (SELECT position, table, name, type, \
                  if(default_kind = '', '', concat(default_kind, ' ', default_expression)), comment \
                  FROM system.columns WHERE database = currentDatabase() UNION ALL \
-                 SELECT 0 AS position, name, '*', concat(extract(engine, '[A-Za-z]*(MergeTree)$'), ' PARTITION BY ', \
-                 partition_key, ' ORDER BY ', sorting_key), '', comment \
+                 SELECT 0 AS position, name, '*', if(engine = 'View', engine, concat( \
+                 extract(engine, '[A-Za-z]*(MergeTree)$'), ' PARTITION BY ', partition_key, ' ORDER BY ', sorting_key)), '', comment \
                  FROM system.tables WHERE database = currentDatabase()) ORDER BY table, position",
             )
             .await,
@@ -119,7 +119,9 @@ fn every_decimal_has_the_scale_of_core_and_every_time_microseconds() {
                 decimals += 1;
             }
             for kind in column.kind.split("DateTime").skip(1) {
-                assert!(kind.starts_with("64(6, 'UTC')"), "{column:?}");
+                // Bars begin at whole seconds.
+                let is_of_bar = column.table.starts_with("candles") && kind == "('UTC')";
+                assert!(is_of_bar || kind.starts_with("64(6, 'UTC')"), "{column:?}");
                 times += 1;
             }
         }
