@@ -253,7 +253,7 @@ impl Session for PolledSession {
                     let Call { path, weight, limit } = (item.polled.call)(instrument, &self.config.options);
                     item.poll.opened();
                     let id = self.requests.open((instrument.instrument_id.clone(), data_type), now);
-                    out.fetch(Request { id, path, weight, limit });
+                    out.fetch(Request { id, data_type, path, weight, limit });
                 }
             }
         }

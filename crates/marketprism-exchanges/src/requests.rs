@@ -131,7 +131,7 @@ impl Ask {
     pub(crate) fn failed(&mut self, now: Timestamp, failure: Option<&FetchFailed>) -> u32 {
         let retry_after_seconds = match failure {
             Some(FetchFailed::Status { retry_after_seconds, .. }) => *retry_after_seconds,
-            Some(FetchFailed::Transport(_)) | None => None,
+            Some(FetchFailed::TimedOut(_) | FetchFailed::Transport(_)) | None => None,
         };
         let backoff = RETRY_MICROS_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MICROS_MAX);
         let asked = retry_after_seconds.and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or(0);

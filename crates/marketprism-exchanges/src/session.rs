@@ -30,6 +30,8 @@ pub struct RequestId(pub u64);
 pub struct Request {
     /// Comes back with the answer.
     pub id: RequestId,
+    /// What the answer is for.
+    pub data_type: DataType,
     /// Path and query below the integration's REST base, such as `/api/v3/depth?symbol=BTCUSDT&limit=1000`.
     pub path: String,
     /// What the exchange charges for it against its limit.
@@ -53,6 +55,9 @@ pub enum FetchFailed {
         /// Seconds to wait, where the exchange said so.
         retry_after_seconds: Option<u64>,
     },
+    /// No answer in time.
+    #[error("{0}")]
+    TimedOut(String),
     /// No answer.
     #[error("{0}")]
     Transport(String),

@@ -109,10 +109,18 @@ impl<'a> Target<'a> {
 
 #[cfg(test)]
 mod tests {
+    use marketprism_core::DataType;
+
     use super::*;
 
     fn request(id: u64, path: &str) -> Request {
-        Request { id: RequestId(id), path: path.to_owned(), weight: 1, limit: "weight" }
+        Request {
+            id: RequestId(id),
+            data_type: DataType::Trade,
+            path: path.to_owned(),
+            weight: 1,
+            limit: "weight",
+        }
     }
 
     fn body(text: &str) -> Outcome {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use marketprism_bus::Bus;
 use marketprism_core::{Instrument, MarketType};
-use marketprism_exchanges::registry::{Integration, Seed, SessionConfig};
+use marketprism_exchanges::registry::{BookMode, Integration, Seed, SessionConfig};
 use marketprism_service::{Backoff, CancellationToken, Context, Report};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -23,6 +23,7 @@ use crate::plan::{Planned, plan};
 use crate::proxy::Way;
 use crate::rest::{Hosts, Rest};
 use crate::seeds;
+use crate::snapshots::Snapshots;
 use crate::socket::Dialer;
 use crate::symbols::select;
 
@@ -207,6 +208,7 @@ impl Exchange {
         let session = (self.integration.open)(config);
         let (commander, commands) = mpsc::channel(COMMANDS_MAX);
         let stop = stop.child_token();
+        let is_polled = self.config.orderbook.mode == BookMode::Snapshot;
         let connection = Connection::new(ConnectionConfig {
             exchange: self.integration.id,
             metrics: ConnectionMetrics::new(self.integration, &name),
@@ -217,6 +219,7 @@ impl Exchange {
             life: self.config.life(self.integration),
             dialer: self.dialer.clone(),
             rest: self.listing.rest.clone(),
+            snapshots: is_polled.then(|| Snapshots::new(self.integration)),
             commands,
             shared: self.shared.clone(),
         });

@@ -29,6 +29,7 @@ mod replay;
 mod rest;
 mod seeds;
 mod sequence;
+mod snapshots;
 mod socket;
 mod symbols;
 mod tap;

@@ -99,6 +99,24 @@ pub(crate) struct RestMetrics {
     pub(crate) rest_used_weight: Gauge,
 }
 
+/// Requests of order books in `snapshot` mode that came to the same `status`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_snapshot")]
+pub(crate) struct SnapshotStatusMetrics {
+    /// Order books asked for in `snapshot` mode, by status: success, error, timeout or cancelled.
+    pub(crate) requests_total: Counter,
+}
+
+/// Order books in `snapshot` mode of one exchange's market.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_snapshot")]
+pub(crate) struct SnapshotMetrics {
+    /// Seconds until a snapshot's request was answered or given up, the wait for the exchange's budget included.
+    pub(crate) request_duration_seconds: Histogram,
+    /// Requests of snapshots that were not answered in time.
+    pub(crate) timeouts_total: Counter,
+}
+
 /// What the collector does without.
 #[derive(Metrics, Clone)]
 #[metrics(scope = "marketprism_collector")]

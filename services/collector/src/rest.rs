@@ -157,8 +157,9 @@ impl Rest {
 
     async fn ask(&self, path: &str) -> Result<Bytes, FetchFailed> {
         let transport = |error: reqwest::Error| {
+            let failed = if error.is_timeout() { FetchFailed::TimedOut } else { FetchFailed::Transport };
             let error = Report::from(error);
-            FetchFailed::Transport(match &self.proxy {
+            failed(match &self.proxy {
                 Some(proxy) => error.context(format_args!("through proxy {proxy}")).to_string(),
                 None => error.to_string(),
             })

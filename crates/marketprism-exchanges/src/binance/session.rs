@@ -1,7 +1,7 @@
 //! The protocol of the sockets on one path: routes frames to the instruments, asks REST for them, keeps the sockets
 //! subscribed. What is only polled has no socket and another session ([`crate::polled`]).
 
-use marketprism_core::{Instrument, MarketType, Timestamp};
+use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 
 use super::feed::Feed;
 use super::frame::{self, Incoming};
@@ -30,6 +30,16 @@ enum Purpose {
     Feed(String, Wanted),
     /// The hours between fundings.
     Intervals,
+}
+
+impl Purpose {
+    const fn data_type(&self) -> DataType {
+        match self {
+            Self::Feed(_, Wanted::Snapshot) => DataType::OrderBook,
+            Self::Feed(_, Wanted::Trades) => DataType::Trade,
+            Self::Intervals => DataType::FundingRate,
+        }
+    }
 }
 
 /// A session for spot or USDⓈ-M, see [`Market`].
@@ -104,9 +114,10 @@ impl BinanceSession {
     /// Makes the REST requests that are due, as far as there are places.
     fn make_requests(&mut self, now: Timestamp, out: &mut dyn Effects) {
         let requests = &mut self.requests;
-        let mut ask = |requests: &mut Requests<Purpose>, purpose, Call { path, weight, limit }| {
+        let mut ask = |requests: &mut Requests<Purpose>, purpose: Purpose, Call { path, weight, limit }| {
+            let data_type = purpose.data_type();
             let id = requests.open(purpose, now);
-            out.fetch(Request { id, path, weight, limit });
+            out.fetch(Request { id, data_type, path, weight, limit });
         };
         if self.intervals.is_due(now) && requests.has_place() {
             self.intervals.opened();

@@ -152,14 +152,18 @@ impl Feed {
     }
 
     /// The path of what is to be asked of REST now. An instrument has trades that may be missing or bars, never both.
-    pub(super) fn request(&mut self, now: Timestamp, out: &mut dyn Effects) -> Option<String> {
+    pub(super) fn request(&mut self, now: Timestamp, out: &mut dyn Effects) -> Option<(DataType, String)> {
         if let Some(Trades { line, .. }) = &mut self.trades {
             let missing = line.backfill.missing().filter(|_| line.backfill.is_due(now))?;
             line.backfill.opened();
-            return Some(messages::trades_path(&self.instrument.instrument_id, missing));
+            let path = messages::trades_path(&self.instrument.instrument_id, missing);
+            return Some((DataType::Trade, path));
         }
         let bars = self.volatility.as_mut().map(|volatility| &mut volatility.bars)?;
-        bars.is_due(now).then(|| bars.request(&mut Context { instrument: &self.instrument, now, out }))
+        bars.is_due(now).then(|| {
+            let path = bars.request(&mut Context { instrument: &self.instrument, now, out });
+            (DataType::VolatilityIndex, path)
+        })
     }
 
     /// The answer to the request, or none.

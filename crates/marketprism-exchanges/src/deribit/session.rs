@@ -86,9 +86,9 @@ impl DeribitSession {
             if !self.requests.has_place() {
                 return;
             }
-            if let Some(path) = feed.request(now, out) {
+            if let Some((data_type, path)) = feed.request(now, out) {
                 let id = self.requests.open(instrument_id.clone(), now);
-                out.fetch(Request { id, path, weight: CALL_CREDITS, limit: CREDITS });
+                out.fetch(Request { id, data_type, path, weight: CALL_CREDITS, limit: CREDITS });
             }
         }
     }

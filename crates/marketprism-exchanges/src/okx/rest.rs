@@ -1,6 +1,6 @@
 //! What a session with sockets asks of REST: snapshots that were not pushed, and trades that are missing.
 
-use marketprism_core::Timestamp;
+use marketprism_core::{DataType, Timestamp};
 
 use super::book_frame;
 use super::feed::Feed;
@@ -35,7 +35,13 @@ impl OkxSession {
                 book.snapshot.opened();
                 let id = self.requests.open((instrument.instrument_id.clone(), Wanted::Book), now);
                 let path = book_path(instrument, BOOK_LEVELS_MAX);
-                out.fetch(Request { id, path, weight: 1, limit: limits::BOOKS });
+                out.fetch(Request {
+                    id,
+                    data_type: DataType::OrderBook,
+                    path,
+                    weight: 1,
+                    limit: limits::BOOKS,
+                });
             }
             if let Some(trades) = trades
                 && trades.backfill.is_due(now)
@@ -50,7 +56,8 @@ impl OkxSession {
                     instrument.instrument_id,
                     rows.min(TRADES_PER_ANSWER_MAX)
                 );
-                out.fetch(Request { id, path, weight: 1, limit: limits::HISTORY_TRADES });
+                let limit = limits::HISTORY_TRADES;
+                out.fetch(Request { id, data_type: DataType::Trade, path, weight: 1, limit });
             }
         }
     }

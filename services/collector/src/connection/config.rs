@@ -11,6 +11,7 @@ use crate::board::Board;
 use crate::metrics::ConnectionMetrics;
 use crate::queue::{Queue, QueuesConfig};
 use crate::rest::Rest;
+use crate::snapshots::Snapshots;
 use crate::socket::Dialer;
 use crate::tap::Tap;
 
@@ -61,6 +62,8 @@ pub(crate) struct ConnectionConfig {
     pub(crate) life: Option<Duration>,
     pub(crate) dialer: Dialer,
     pub(crate) rest: Rest,
+    /// In `snapshot` mode.
+    pub(crate) snapshots: Option<Snapshots>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) metrics: ConnectionMetrics,
     pub(crate) shared: Shared,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable, Aborted};
 use futures_util::stream::FuturesUnordered;
-use marketprism_core::Timestamp;
+use marketprism_core::{DataType, Timestamp};
 use marketprism_exchanges::{FetchFailed, Frame, Link, Pressure, Rejected, RequestId, Session};
 use marketprism_service::CancellationToken;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +30,7 @@ use crate::clock;
 use crate::outbox::Outbox;
 use crate::overflow::Overflow;
 use crate::rest::Rest;
+use crate::snapshots::Snapshots;
 use crate::tap::{Tap, TapEvent, Tapped};
 use links::{LinkEvent, Links, LinksConfig};
 
@@ -53,6 +54,7 @@ pub(crate) struct Connection {
     links: Links,
     outbox: Outbox,
     rest: Rest,
+    snapshots: Option<Snapshots>,
     /// Requests under way; bounded by the session, which has eight open and forgets the others.
     answers: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
     abort: BTreeMap<RequestId, AbortHandle>,
@@ -77,6 +79,7 @@ impl Connection {
             links: Links::new((exchange, &name), path, config.dialer, links, metrics.socket.clone()),
             outbox: Outbox::new(Overflow::new(shared.queue, &shared.queues), post, metrics),
             rest: config.rest,
+            snapshots: config.snapshots,
             answers: FuturesUnordered::new(),
             abort: BTreeMap::new(),
             commands: config.commands,
@@ -215,9 +218,17 @@ impl Connection {
             let rest = self.rest.clone();
             let (id, (handle, registration)) = (request.id, AbortHandle::new_pair());
             self.abort.insert(id, handle);
+            let snapshots = self.snapshots.clone().filter(|_| request.data_type == DataType::OrderBook);
             let answer = async move { rest.get(&request.path, request.weight, request.limit).await };
             let answer = Abortable::new(answer, registration);
-            self.answers.push(Box::pin(async move { (id, answer.await) }));
+            self.answers.push(Box::pin(async move {
+                let asked = Instant::now();
+                let answer = answer.await;
+                if let Some(snapshots) = snapshots {
+                    snapshots.ended(asked, &answer);
+                }
+                (id, answer)
+            }));
         }
         // One that still waits for the exchange's budget must not use it up for nothing.
         for id in self.outbox.forgotten.drain(..) {

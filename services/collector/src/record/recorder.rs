@@ -176,7 +176,7 @@ impl Playing {
                     Err(FetchFailed::Status { status, body, retry_after_seconds }) => {
                         What::Failed { path, status: Some(status), retry_after_seconds, reason: body }
                     }
-                    Err(FetchFailed::Transport(reason)) => {
+                    Err(FetchFailed::TimedOut(reason) | FetchFailed::Transport(reason)) => {
                         What::Failed { path, status: None, retry_after_seconds: None, reason }
                     }
                 }

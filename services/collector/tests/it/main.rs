@@ -20,6 +20,7 @@ mod record;
 mod reload;
 mod replay;
 mod rig;
+mod snapshot_mode;
 mod squeeze;
 mod start;
 mod status;
