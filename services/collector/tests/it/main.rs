@@ -24,3 +24,4 @@ mod snapshot_mode;
 mod squeeze;
 mod start;
 mod status;
+mod tls;
