@@ -4,9 +4,9 @@
 //! stream that was never heard (it does not exist, or is not served on this path: both are acknowledged like any
 //! other) is missed after half a minute, then twice as long each time.
 
-use marketprism_core::{DataType, Instrument, Timestamp};
+use marketprism_core::{DataType, GapReason, Instrument, Timestamp};
 
-use crate::context::SECOND;
+use crate::context::{Context, Missing, SECOND};
 use crate::session::{StreamState, StreamStatus};
 
 /// Silence after subscribing before a stream that was never heard is asked for again; then twice as long each time.
@@ -19,6 +19,8 @@ const STALE_MICROS_MIN: i64 = 60 * SECOND;
 const STALE_MICROS_MAX: i64 = 3600 * SECOND;
 /// The mean follows the last so many pauses.
 const PAUSES_REMEMBERED: i64 = 128;
+/// What a process that was killed had received and not published: its queue holds less than this when the broker is there.
+const UNPUBLISHED_MICROS_MAX: i64 = 5 * SECOND;
 
 /// What to do about a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +47,17 @@ pub(crate) struct Liveness {
     patience_micros: i64,
     /// Resubscribed since it was heard last.
     is_asked_again: bool,
+    /// Since when no socket brings it; `None` while one does.
+    unheard_since: Option<Timestamp>,
 }
 
 impl Liveness {
+    /// Continues after what was published last before this process started.
+    pub(crate) fn after(published: Option<Timestamp>) -> Self {
+        let unheard_since = published.map(|last| last.saturating_add_micros(-UNPUBLISHED_MICROS_MAX));
+        Self { unheard_since, ..Self::default() }
+    }
+
     /// The stream is asked for on a socket, when none was open before.
     pub(crate) fn opened(&mut self, now: Timestamp) {
         self.asked = Some(now);
@@ -56,9 +66,42 @@ impl Liveness {
         self.patience_micros = PATIENCE_MICROS_MIN;
     }
 
-    /// The last socket is gone.
-    pub(crate) fn closed(&mut self) {
+    /// The last socket is gone; `heard` is when anything came on it last.
+    pub(crate) fn closed(&mut self, heard: Timestamp) {
         self.asked = None;
+        self.unheard_since.get_or_insert(heard);
+    }
+
+    /// Whether the time without a socket is still to be declared.
+    pub(crate) const fn is_unheard(&self) -> bool {
+        self.unheard_since.is_some()
+    }
+
+    /// A socket has it again: declares the time when none had, of what is only ever pushed. Trades and books know better
+    /// what they miss, by their sequences.
+    pub(crate) fn subscribed(&mut self, data_type: DataType, context: &mut Context<'_>) {
+        let Some(since) = self.unheard_since.take() else { return };
+        let is_only_pushed = match data_type {
+            DataType::FundingRate
+            | DataType::OpenInterest
+            | DataType::Liquidation
+            | DataType::VolatilityIndex => true,
+            DataType::Trade
+            | DataType::OrderBook
+            | DataType::LsrTopPosition
+            | DataType::LsrAllAccount
+            | DataType::Gap => false,
+        };
+        if is_only_pushed {
+            let missing = Missing {
+                ids: None,
+                times: Some((since, context.now)),
+                reason: GapReason::Disconnect,
+                filled: 0,
+                detail: Some("pushed while no socket was subscribed"),
+            };
+            context.gap(data_type, missing);
+        }
     }
 
     /// Something came, of this time by the exchange's clock where it has one.

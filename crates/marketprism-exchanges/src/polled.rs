@@ -12,7 +12,7 @@ use crate::decode::Levels;
 use crate::liveness::Liveness;
 use crate::poll::Poll;
 use crate::publication::SLOW_TURNS;
-use crate::registry::{SessionConfig, SessionOptions};
+use crate::registry::{Seed, SessionConfig, SessionOptions};
 use crate::requests::Requests;
 use crate::session::{
     Effects, FetchFailed, Frame, Link, Pressure, Rejected, Request, RequestId, Session, StreamState,
@@ -156,13 +156,12 @@ impl PolledSession {
             let book_interval = options.book_publish_interval.max(BOOK_INTERVAL_MIN);
             let interval = if is_book { book_interval } else { options.poll_interval };
             let instrument_id = &instrument.instrument_id;
-            let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == *instrument_id);
-            let seed = of_it.find(|seed| seed.data_type == polled.data_type);
+            let seed = Seed::of(seeds, instrument_id, polled.data_type);
             Item {
                 polled,
                 poll: Poll::new(interval, instrument_id, seed.map(|seed| seed.event)),
                 liveness: Liveness::default(),
-                published_book: seed.map(|seed| seed.sequence),
+                published_book: seed.and_then(|seed| seed.sequence),
             }
         };
         self.polled.iter().filter(is_wanted).map(item).collect()

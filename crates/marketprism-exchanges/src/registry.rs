@@ -60,10 +60,27 @@ pub struct Seed {
     pub instrument_id: String,
     /// Of which type.
     pub data_type: DataType,
-    /// Trade id or book update id.
-    pub sequence: u64,
+    /// Trade id or book update id, of what has one.
+    pub sequence: Option<u64>,
     /// When it happened, by the exchange's clock.
     pub event: Timestamp,
+}
+
+impl Seed {
+    /// The last thing of one stream.
+    pub(crate) fn of<'s>(seeds: &'s [Self], instrument_id: &str, data_type: DataType) -> Option<&'s Self> {
+        seeds.iter().find(|seed| seed.instrument_id == instrument_id && seed.data_type == data_type)
+    }
+
+    /// When the last thing of any stream of an instrument happened: until then somebody listened.
+    pub(crate) fn latest(seeds: &[Self], instrument_id: &str) -> Option<Timestamp> {
+        seeds.iter().filter(|seed| seed.instrument_id == instrument_id).map(|seed| seed.event).max()
+    }
+
+    /// Its sequence, where it has one, and its time.
+    pub(crate) fn place(&self) -> Option<(u64, Timestamp)> {
+        Some((self.sequence?, self.event))
+    }
 }
 
 /// A limit of REST requests that the exchange counts by address.

@@ -1,4 +1,5 @@
-//! What was published last before this process started: read from the broker, so that the hole a restart leaves shows.
+//! What was published last before this process started: read from the broker, so that the hole a restart leaves shows,
+//! and what is polled is not published twice.
 
 use marketprism_bus::{Bus, BusError};
 use marketprism_core::{DataType, Instrument, Message, Subject, topology};
@@ -6,19 +7,16 @@ use marketprism_exchanges::registry::Seed;
 
 use crate::sequence;
 
-/// The last trade and book of each instrument, where there is one that can be read.
+/// The last message of each instrument and data type, where there is one that can be read.
 pub(crate) async fn read(
     bus: &Bus,
     instruments: &[Instrument],
     data_types: &[DataType],
 ) -> Result<Vec<Seed>, BusError> {
     let mut seeds = Vec::new();
-    for data_type in [DataType::Trade, DataType::OrderBook] {
-        if !data_types.contains(&data_type) {
-            continue;
-        }
+    for data_type in data_types {
         for instrument in instruments {
-            seeds.extend(seed(bus, instrument, data_type).await?);
+            seeds.extend(seed(bus, instrument, *data_type).await?);
         }
     }
     Ok(seeds)
@@ -31,10 +29,10 @@ async fn seed(bus: &Bus, instrument: &Instrument, data_type: DataType) -> Result
         return Ok(None);
     };
     match Message::decode(&subject, &stored.payload) {
-        Ok(message) => Ok(sequence::of(&message).map(|(_, sequence)| Seed {
+        Ok(message) => Ok(Some(Seed {
             instrument_id: instrument.instrument_id.clone(),
             data_type,
-            sequence,
+            sequence: sequence::of(&message).map(|(_, sequence)| sequence),
             event: message.common().ts_event_us,
         })),
         Err(error) => {

@@ -11,7 +11,7 @@ use super::order_book::OrderBook;
 use crate::context::Context;
 use crate::decode::Levels;
 use crate::liveness::{Liveness, Verdict};
-use crate::registry::SessionConfig;
+use crate::registry::{Seed, SessionConfig};
 use crate::session::{Effects, Pressure, Rejected, StreamState, StreamStatus};
 use crate::trade_line::TradeLine;
 
@@ -45,8 +45,8 @@ struct Stream {
 }
 
 impl<T> Live<T> {
-    fn new(data_type: DataType, kind: &'static str, state: T) -> Self {
-        Self { stream: Stream { data_type, kind, liveness: Liveness::default() }, state }
+    fn new(data_type: DataType, kind: &'static str, heard: Option<Timestamp>, state: T) -> Self {
+        Self { stream: Stream { data_type, kind, liveness: Liveness::after(heard) }, state }
     }
 }
 
@@ -55,18 +55,18 @@ impl Feed {
         let SessionConfig { data_types, options, seeds, .. } = config;
         let instrument_id = &instrument.instrument_id;
         let takes = |data_type| data_types.contains(&data_type) && (market.offers)(&instrument, data_type);
-        let seed = |data_type| {
-            let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == *instrument_id);
-            of_it.find(|seed| seed.data_type == data_type).map(|seed| (seed.sequence, seed.event))
-        };
+        let last = |data_type| Seed::of(seeds, instrument_id, data_type);
+        let seed = |data_type| last(data_type).and_then(Seed::place);
+        let heard = Seed::latest(seeds, instrument_id);
         let trade_stream = market.trade_stream(options);
         let trades =
-            || Live::new(DataType::Trade, trade_stream.name(), TradeLine::new(seed(DataType::Trade)));
+            || Live::new(DataType::Trade, trade_stream.name(), heard, TradeLine::new(seed(DataType::Trade)));
         let book = || OrderBook::new(market, options, instrument_id, seed(DataType::OrderBook));
-        let book = || Live::new(DataType::OrderBook, "depth@100ms", book());
-        let funding = || Funding::new(seed(DataType::FundingRate).map(|(_, event)| event));
-        let funding = || Live::new(DataType::FundingRate, mark_price::STREAM, funding());
-        let liquidations = || Live::new(DataType::Liquidation, force_order::STREAM, Liquidations::default());
+        let book = || Live::new(DataType::OrderBook, "depth@100ms", heard, book());
+        let funding = || Funding::new(last(DataType::FundingRate).map(|seed| seed.event));
+        let funding = || Live::new(DataType::FundingRate, mark_price::STREAM, heard, funding());
+        let liquidations = Liquidations::default;
+        let liquidations = || Live::new(DataType::Liquidation, force_order::STREAM, heard, liquidations());
         Self {
             name: instrument_id.to_lowercase(),
             trade_stream,
@@ -149,11 +149,18 @@ impl Feed {
         Err(Rejected::new("unknown_event", format_args!("stream `{name}@{kind}` was not asked for")))
     }
 
-    /// So many sockets bring its streams from now on.
-    pub(super) fn set_links(&mut self, links: usize, now: Timestamp, out: &mut dyn Effects) {
+    /// So many sockets bring its streams from now on; on the one that is gone, if one is, anything came last when it was
+    /// `heard`.
+    pub(super) fn set_links(
+        &mut self,
+        links: usize,
+        heard: Timestamp,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) {
         for Stream { liveness, .. } in self.streams_mut() {
             match liveness.state(now) {
-                _ if links == 0 => liveness.closed(),
+                _ if links == 0 => liveness.closed(heard),
                 StreamState::Disconnected => liveness.opened(now),
                 StreamState::Waiting | StreamState::Syncing | StreamState::Stale | StreamState::Live => {}
             }
@@ -163,6 +170,23 @@ impl Feed {
         }
         if let Some(book) = &mut self.book {
             book.state.set_links(links, &mut Context { instrument: &self.instrument, now, out });
+        }
+    }
+
+    /// Declares what was missed of the streams that are subscribed again.
+    pub(super) fn resume(
+        &mut self,
+        is_subscribed: impl Fn(&str) -> bool,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) {
+        let Self { instrument, name, funding, liquidations, .. } = self;
+        let funding = funding.iter_mut().map(|live| &mut live.stream);
+        let liquidations = liquidations.iter_mut().map(|live| &mut live.stream);
+        for Stream { data_type, kind, liveness } in funding.chain(liquidations) {
+            if liveness.is_unheard() && is_subscribed(&format!("{name}@{kind}")) {
+                liveness.subscribed(*data_type, &mut Context { instrument, now, out });
+            }
         }
     }
 

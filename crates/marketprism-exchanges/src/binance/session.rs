@@ -105,9 +105,9 @@ impl BinanceSession {
     }
 
     /// Tells the feeds how many sockets are open.
-    fn set_links(&mut self, now: Timestamp, out: &mut dyn Effects) {
+    fn set_links(&mut self, heard: Timestamp, now: Timestamp, out: &mut dyn Effects) {
         for feed in &mut self.feeds {
-            feed.set_links(self.sockets.len(), now, out);
+            feed.set_links(self.sockets.len(), heard, now, out);
         }
     }
 
@@ -212,7 +212,7 @@ impl Session for BinanceSession {
         }
         socket.tick(now, out);
         self.sockets.push(socket);
-        self.set_links(now, out);
+        self.set_links(now, now, out);
         if self.sockets.len() == 1 {
             self.want_intervals(now);
         }
@@ -266,6 +266,11 @@ impl Session for BinanceSession {
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
         self.make_requests(now, out);
+        for feed in &mut self.feeds {
+            let has_it =
+                |name: &str| self.sockets.iter().any(|socket| socket.subscriptions.is_subscribed(name));
+            feed.resume(has_it, now, out);
+        }
         self.check_streams(now, out);
         for socket in &mut self.sockets {
             socket.tick(now, out);
@@ -273,8 +278,9 @@ impl Session for BinanceSession {
     }
 
     fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
+        let heard = self.socket(link).map_or(now, |socket| socket.last_frame());
         self.sockets.retain(|socket| socket.link != link);
-        self.set_links(now, out);
+        self.set_links(heard, now, out);
         if self.sockets.is_empty() {
             self.requests.forget(|purpose| matches!(purpose, Purpose::Feed(_, Wanted::Snapshot)), out);
         }
@@ -295,7 +301,7 @@ impl Session for BinanceSession {
                 None => {
                     let mut feed = Feed::new(instrument, self.market, &self.config);
                     feed.set_pressure(self.pressure);
-                    feed.set_links(links, now, out);
+                    feed.set_links(links, now, now, out);
                     for socket in &mut self.sockets {
                         feed.stream_names().for_each(|name| socket.subscriptions.ask(name));
                     }

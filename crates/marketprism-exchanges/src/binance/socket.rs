@@ -24,6 +24,11 @@ impl Socket {
         Self { link, subscriptions, last_frame: now, is_probed: false, is_given_up: false }
     }
 
+    /// When a frame came last.
+    pub(super) const fn last_frame(&self) -> Timestamp {
+        self.last_frame
+    }
+
     /// A frame came.
     pub(super) fn received(&mut self, now: Timestamp) {
         self.last_frame = now;

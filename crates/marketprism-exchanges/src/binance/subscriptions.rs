@@ -113,6 +113,11 @@ impl Subscriptions {
         self.streams.get(name).is_some_and(|stream| !stream.is_wanted)
     }
 
+    /// Whether the exchange acknowledged it.
+    pub(super) fn is_subscribed(&self, name: &str) -> bool {
+        self.streams.get(name).is_some_and(|stream| stream.is_subscribed)
+    }
+
     /// Sends what may be sent, and again what was not acknowledged.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
         while let Some((id, sent)) = self.in_flight.front().copied()

@@ -13,7 +13,7 @@ use crate::backfill::End;
 use crate::context::Context;
 use crate::decode::{self, Levels};
 use crate::liveness::{Liveness, Verdict};
-use crate::registry::SessionConfig;
+use crate::registry::{Seed, SessionConfig};
 use crate::session::{Effects, FetchFailed, Link, Pressure, Rejected, StreamState, StreamStatus};
 use crate::trade_line::TradeLine;
 
@@ -44,10 +44,10 @@ impl Feed {
     pub(super) fn new(instrument: Instrument, config: &SessionConfig) -> Self {
         let SessionConfig { data_types, options, seeds, .. } = config;
         let wants = |data_type| data_types.contains(&data_type) && offers(&instrument, data_type);
-        let seed = |data_type| {
-            let mut of_it = seeds.iter().filter(|seed| seed.instrument_id == instrument.instrument_id);
-            of_it.find(|seed| seed.data_type == data_type).map(|seed| (seed.sequence, seed.event))
-        };
+        let last = |data_type| Seed::of(seeds, &instrument.instrument_id, data_type);
+        let seed = |data_type| last(data_type).and_then(Seed::place);
+        let time = |data_type| last(data_type).map(|seed| seed.event);
+        let heard = Seed::latest(seeds, &instrument.instrument_id);
         let book = |instrument_id| BookSync::new(options, instrument_id, seed(DataType::OrderBook));
         Self {
             trades: wants(DataType::Trade).then(|| Trades {
@@ -59,10 +59,10 @@ impl Feed {
             sampled: [Quantity::Funding, Quantity::OpenInterest]
                 .into_iter()
                 .filter(|quantity| wants(quantity.data_type()))
-                .map(Sampled::new)
+                .map(|quantity| Sampled::new(quantity, time(quantity.data_type()), heard))
                 .collect(),
             volatility: wants(DataType::VolatilityIndex)
-                .then(|| Volatility::new(seed(DataType::VolatilityIndex).map(|(_, event)| event))),
+                .then(|| Volatility::new(time(DataType::VolatilityIndex))),
             instrument,
         }
     }
@@ -102,10 +102,16 @@ impl Feed {
         }
     }
 
-    /// A socket is gone, perhaps not the last one.
-    pub(super) fn closed(&mut self, link: Link, is_last: bool, now: Timestamp, out: &mut dyn Effects) {
+    /// A socket is gone, perhaps not the last one; anything came on it last when it was `heard`.
+    pub(super) fn closed(
+        &mut self,
+        (link, heard): (Link, Timestamp),
+        is_last: bool,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) {
         if is_last {
-            self.streams_mut().for_each(|(_, liveness)| liveness.closed());
+            self.streams_mut().for_each(|(_, liveness)| liveness.closed(heard));
         }
         if let Some(trades) = self.trades.as_mut().filter(|_| is_last) {
             trades.line.closed();

@@ -236,10 +236,10 @@ impl Session for DeribitSession {
     }
 
     fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
-        self.sockets.remove(&link);
+        let heard = self.sockets.remove(&link).map_or(now, |socket| socket.last_frame());
         let is_last = self.sockets.is_empty();
         for feed in self.feeds.values_mut() {
-            feed.closed(link, is_last, now, out);
+            feed.closed((link, heard), is_last, now, out);
         }
     }
 

@@ -23,6 +23,11 @@ impl Socket {
         Self { link, last_frame: now, is_given_up: false, subscriptions }
     }
 
+    /// When anything came last.
+    pub(super) const fn last_frame(&self) -> Timestamp {
+        self.last_frame
+    }
+
     /// Anything arrived; a still market brings heartbeats.
     pub(super) fn received(&mut self, now: Timestamp) {
         self.last_frame = now;

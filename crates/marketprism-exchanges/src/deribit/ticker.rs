@@ -46,11 +46,12 @@ pub(super) struct Sampled {
 }
 
 impl Sampled {
-    pub(super) fn new(quantity: Quantity) -> Self {
+    /// Continues after what was `published` of it, and `heard` of its instrument, before this process started.
+    pub(super) fn new(quantity: Quantity, published: Option<Timestamp>, heard: Option<Timestamp>) -> Self {
         Self {
             quantity,
-            liveness: Liveness::default(),
-            seen: Latest::default(),
+            liveness: Liveness::after(heard),
+            seen: Latest::new(published),
             published: None,
             pending: None,
         }
@@ -62,6 +63,7 @@ impl Sampled {
     /// When a field of it cannot be right.
     pub(super) fn event(&mut self, ticker: &Ticker, context: &mut Context<'_>) -> Result<(), Rejected> {
         self.liveness.received(context.now, Some(ticker.event));
+        self.liveness.subscribed(self.quantity.data_type(), context);
         if !self.seen.is_news(ticker.event) {
             context.out.note(Note::Duplicate { data_type: self.quantity.data_type() });
             return Ok(());

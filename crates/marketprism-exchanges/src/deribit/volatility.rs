@@ -36,7 +36,7 @@ pub(super) struct Volatility {
 impl Volatility {
     /// Continues after what was published before this process started.
     pub(super) fn new(seed: Option<Timestamp>) -> Self {
-        Self { liveness: Liveness::default(), seen: Latest::new(seed), bars: BarPoll::new(seed) }
+        Self { liveness: Liveness::after(seed), seen: Latest::new(seed), bars: BarPoll::new(seed) }
     }
 
     /// A value arrived on the socket.
@@ -46,6 +46,7 @@ impl Volatility {
     pub(super) fn event(&mut self, data: &str, context: &mut Context<'_>) -> Result<(), Rejected> {
         let VolatilityEvent { volatility, event } = decode::from_str(data)?;
         self.liveness.received(context.now, Some(event));
+        self.liveness.subscribed(DataType::VolatilityIndex, context);
         if !self.seen.is_news(event) {
             context.out.note(Note::Duplicate { data_type: DataType::VolatilityIndex });
             return Ok(());

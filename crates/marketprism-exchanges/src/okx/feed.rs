@@ -61,18 +61,17 @@ impl Feed {
     pub(super) fn new(instrument: Instrument, integration: &Integration, config: &SessionConfig) -> Self {
         let taken = config.data_types.iter().copied();
         let taken = taken.filter(|data_type| (integration.offers)(&instrument, *data_type));
+        let seed = |data_type| Seed::of(&config.seeds, &instrument.instrument_id, data_type);
+        let heard = Seed::latest(&config.seeds, &instrument.instrument_id);
         let streams: Vec<Stream> = taken
             .filter_map(|data_type| {
                 let channel = Channel::of(data_type)?;
-                Some(Stream { data_type, channel, liveness: Liveness::default(), latest: Latest::default() })
+                let latest = Latest::new(seed(data_type).map(|seed| seed.event));
+                Some(Stream { data_type, channel, liveness: Liveness::after(heard), latest })
             })
             .collect();
         let is_taken = |channel| streams.iter().any(|stream| stream.channel == channel);
-        let seed = |data_type| {
-            let is_it =
-                |seed: &&Seed| seed.instrument_id == instrument.instrument_id && seed.data_type == data_type;
-            config.seeds.iter().find(is_it).map(|seed| (seed.sequence, seed.event))
-        };
+        let seed = |data_type| seed(data_type).and_then(Seed::place);
         let trades = is_taken(Channel::Trades).then(|| TradeLine::new(seed(DataType::Trade)));
         let book = is_taken(Channel::Books)
             .then(|| BookSync::new(&config.options, &instrument.instrument_id, seed(DataType::OrderBook)));
@@ -177,14 +176,38 @@ impl Feed {
         }
     }
 
-    /// A socket is gone.
-    pub(super) fn closed(&mut self, link: Link, is_last: bool, now: Timestamp, out: &mut dyn Effects) {
+    /// A socket is gone, on which anything came last when it was `heard`.
+    pub(super) fn closed(
+        &mut self,
+        (link, heard): (Link, Timestamp),
+        is_last: bool,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) {
         if let Some(book) = &mut self.book {
             book.closed(link, &mut Context { instrument: &self.instrument, now, out });
         }
         if is_last {
-            self.streams.iter_mut().for_each(|stream| stream.liveness.closed());
+            self.streams.iter_mut().for_each(|stream| stream.liveness.closed(heard));
             self.trades.iter_mut().for_each(TradeLine::closed);
+        }
+    }
+
+    /// Declares what was missed of the streams that are subscribed again.
+    pub(super) fn resume(
+        &mut self,
+        is_acknowledged: impl Fn(&Arg) -> bool,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) {
+        for at in 0..self.streams.len() {
+            let unheard = self.streams.get(at).filter(|stream| stream.liveness.is_unheard());
+            let Some(channel) = unheard.map(|stream| stream.channel) else { continue };
+            if is_acknowledged(&self.arg(channel))
+                && let Some(Stream { liveness, data_type, .. }) = self.streams.get_mut(at)
+            {
+                liveness.subscribed(*data_type, &mut Context { instrument: &self.instrument, now, out });
+            }
         }
     }
 

@@ -246,6 +246,11 @@ impl Session for OkxSession {
             let _nothing_to_reject = self.answered(&purpose, Err(None), now, out);
         }
         self.make_requests(now, out);
+        for feed in &mut self.feeds {
+            let has_it =
+                |arg: &Arg| self.sockets.iter().any(|socket| socket.subscriptions.is_acknowledged(arg));
+            feed.resume(has_it, now, out);
+        }
         self.check_streams(now, out);
         for socket in &mut self.sockets {
             socket.tick(now, out);
@@ -253,10 +258,11 @@ impl Session for OkxSession {
     }
 
     fn closed(&mut self, link: Link, now: Timestamp, out: &mut dyn Effects) {
+        let heard = self.sockets.iter().find(|socket| socket.link == link).map_or(now, Socket::last_frame);
         self.sockets.retain(|socket| socket.link != link);
         let is_last = self.sockets.is_empty();
         for feed in &mut self.feeds {
-            feed.closed(link, is_last, now, out);
+            feed.closed((link, heard), is_last, now, out);
         }
     }
 

@@ -24,6 +24,11 @@ impl Socket {
         Self { link, subscriptions, last_frame: now, is_pinged: false, is_given_up: false }
     }
 
+    /// When anything came last.
+    pub(super) const fn last_frame(&self) -> Timestamp {
+        self.last_frame
+    }
+
     pub(super) const fn received(&mut self, now: Timestamp) {
         self.last_frame = now;
         self.is_pinged = false;

@@ -131,7 +131,7 @@ fn an_instrument_that_returns_misses_nothing_of_the_time_before() {
     let seed = Seed {
         instrument_id: "BTCUSDT".into(),
         data_type: DataType::Trade,
-        sequence: 4,
+        sequence: Some(4),
         event: Timestamp::from_micros(START).unwrap(),
     };
     let instruments = vec![pair(MarketType::Spot, "BTC", "USDT")];

@@ -294,3 +294,22 @@ fn a_window_the_exchange_has_nothing_of_is_left_behind() {
     let rejected = driver.fetched(request.id, Ok(b"{\"result\":{\"data\":[[1,2]]}}")).unwrap_err();
     assert!(rejected.detail.starts_with("field `data[0]"), "{rejected}");
 }
+
+#[test]
+fn what_is_pushed_while_nobody_listens_is_declared_when_it_comes_again() {
+    let mut driver = open(TICKER);
+    feed(&mut driver, &ticker(BTC, 0, "1.0e6", "0.0001", "50000.0"));
+    assert!(driver.recorded.gaps().is_empty());
+    let heard = driver.now;
+    driver.pass(1_000);
+    driver.closed();
+    driver.pass(2_000);
+    driver.opened();
+    settle(&mut driver);
+    feed(&mut driver, &ticker(BTC, 9_000, "1.0e6", "0.0001", "50000.0"));
+    let gaps = driver.recorded.gaps();
+    let declared: Vec<_> =
+        gaps.iter().map(|gap| (gap.missing_data_type, gap.from_time_us, gap.to_time_us)).collect();
+    let of = |data_type| (data_type, Some(heard), Some(driver.now));
+    assert_eq!(declared, [of(DataType::FundingRate), of(DataType::OpenInterest)]);
+}

@@ -2,7 +2,7 @@
 
 use marketprism_core::message::{FundingRate, Liquidation, LsrAllAccount, LsrTopPosition, OpenInterest};
 use marketprism_core::{DataType, Instrument, MarketType, Source, TakerSide};
-use marketprism_exchanges::registry::{self, SessionConfig};
+use marketprism_exchanges::registry::{self, Seed, SessionConfig};
 use marketprism_exchanges::{FetchFailed, Link, Pressure, Request, StreamState};
 use serde_json::{Value, json};
 
@@ -368,4 +368,76 @@ fn a_poll_that_fails_is_asked_again_and_names_the_field() {
         assert!(rejected.detail.contains(expected), "{rejected}");
     }
     assert!(driver.recorded.messages.is_empty());
+}
+
+/// Acknowledges what was asked for since the last look, then lets a tick pass.
+fn acknowledge(driver: &mut Driver) {
+    let sent = std::mem::take(&mut driver.recorded.sent);
+    for (text, link) in sent.iter().zip(std::mem::take(&mut driver.recorded.sent_on)) {
+        let call: Value = serde_json::from_str(text).unwrap();
+        driver.frame_on(link, &json!({"result": null, "id": call["id"]}).to_string()).unwrap();
+    }
+    driver.pass(100);
+}
+
+#[test]
+fn what_is_pushed_while_nobody_listens_is_declared() {
+    let mut driver = pushed();
+    acknowledge(&mut driver);
+    driver.frame(&framed("btcusdt@forceOrder", &force_order(0))).unwrap();
+    driver.opened_on(Link(1));
+    acknowledge(&mut driver);
+    driver.closed();
+    driver.pass(5_000);
+    assert!(driver.recorded.gaps().is_empty(), "another socket had it");
+
+    let heard = driver.now;
+    driver.frame_on(Link(1), &framed("btcusdt@markPrice", &mark_price(5))).unwrap();
+    driver.pass(2_000);
+    driver.closed_on(Link(1));
+    driver.pass(3_000);
+    driver.opened_on(Link(2));
+    driver.pass(1_000);
+    assert!(driver.recorded.gaps().is_empty(), "not subscribed yet");
+    acknowledge(&mut driver);
+    let gaps = driver.recorded.gaps();
+    let declared: Vec<_> = gaps
+        .iter()
+        .map(|gap| (gap.market_type, gap.missing_data_type, gap.from_time_us, gap.to_time_us))
+        .collect();
+    let of = |market_type, data_type| (market_type, data_type, Some(heard), Some(driver.now));
+    assert_eq!(
+        declared,
+        [
+            of(MarketType::Perpetual, DataType::FundingRate),
+            of(MarketType::Perpetual, DataType::Liquidation),
+            of(MarketType::Futures, DataType::Liquidation)
+        ]
+    );
+    driver.pass(10_000);
+    assert_eq!(driver.recorded.gaps().len(), 3, "said once");
+}
+
+#[test]
+fn a_restart_declares_what_was_pushed_since_the_last_message_of_the_instrument() {
+    let now = marketprism_core::Timestamp::from_micros(START).unwrap();
+    let seed = Seed {
+        instrument_id: "BTCUSDT".to_owned(),
+        data_type: DataType::FundingRate,
+        sequence: None,
+        event: now.saturating_add_micros(-60_000_000),
+    };
+    let config = SessionConfig {
+        instruments: vec![pair(MarketType::Perpetual, "BTC", "USDT"), dated()],
+        data_types: PUSHED.to_vec(),
+        options: options(),
+        seeds: vec![seed],
+    };
+    let mut driver = Driver::new("binance_usdm", config);
+    driver.opened();
+    acknowledge(&mut driver);
+    let gaps = driver.recorded.gaps();
+    let declared: Vec<_> = gaps.iter().map(|gap| (gap.missing_data_type, gap.from_time_us)).collect();
+    let from = Some(now.saturating_add_micros(-65_000_000));
+    assert_eq!(declared, [(DataType::FundingRate, from), (DataType::Liquidation, from)]);
 }

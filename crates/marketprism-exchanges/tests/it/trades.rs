@@ -200,7 +200,7 @@ fn a_reconnect_and_a_restart_show_their_holes() {
     let seed = |sequence| Seed {
         instrument_id: "BTCUSDT".into(),
         data_type: DataType::Trade,
-        sequence,
+        sequence: Some(sequence),
         event: Timestamp::from_millis(at(sequence)).unwrap(),
     };
     let mut driver = Driver::open_seeded("binance_spot", options(), vec![seed(10)]);

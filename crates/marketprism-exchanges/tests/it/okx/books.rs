@@ -293,7 +293,7 @@ fn a_restart_declares_what_was_missed() {
     let seed = Seed {
         instrument_id: "BTC-USDT".to_owned(),
         data_type: DataType::OrderBook,
-        sequence: 7,
+        sequence: Some(7),
         event: at(-5_000),
     };
     let config = SessionConfig {

@@ -147,3 +147,27 @@ fn liquidations_of_a_type_are_one_stream_and_futures_have_no_funding() {
     ];
     assert_eq!(args, expected.map(|arg| arg.to_string()));
 }
+
+#[test]
+fn what_is_pushed_while_nobody_listens_is_declared() {
+    let mut driver = contracts();
+    acknowledge(&mut driver);
+    driver.pass(1_000);
+    assert!(driver.recorded.gaps().is_empty());
+    let heard = driver.now;
+    driver.frame(&push("funding-rate", "BTC-USDT-SWAP", &funding(0))).unwrap();
+    driver.pass(1_000);
+    driver.closed();
+    driver.pass(2_000);
+    driver.opened();
+    driver.pass(1_000);
+    assert!(driver.recorded.gaps().is_empty(), "not subscribed yet");
+    acknowledge(&mut driver);
+    driver.pass(100);
+    let gaps = driver.recorded.gaps();
+    // Three streams of two instruments.
+    assert_eq!(gaps.len(), 6);
+    assert!(gaps.iter().all(|gap| gap.from_time_us == Some(heard) && gap.to_time_us == Some(driver.now)));
+    let of = |data_type| gaps.iter().filter(|gap| gap.missing_data_type == data_type).count();
+    assert_eq!(TYPES.iter().map(|data_type| of(*data_type)).collect::<Vec<_>>(), [2, 2, 2]);
+}
