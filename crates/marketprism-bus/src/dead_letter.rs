@@ -1,12 +1,19 @@
-//! Where messages go that can never be processed: `dead_letter.{stream}`, with the reason and the original bytes.
+//! Where messages go that can never be processed: `dead_letter.{stream}`, with the reason and the original bytes; and how
+//! they come back: published again, confirmed, receipted on `dead_letter.{stream}.replayed`, and only then removed.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
+use bytes::Bytes;
 use marketprism_core::subject::DEAD_LETTER_PREFIX;
+use marketprism_core::topology::DEAD_LETTER;
 
 use crate::connect::Bus;
 use crate::delivery::Delivery;
 use crate::error::BusError;
 use crate::metrics::DeadLetterMetrics;
+use crate::reader::{Reader, Selection};
+use crate::stream::StoredMessage;
 
 /// Header: why it could not be processed.
 pub const HEADER_REASON: &str = "MarketPrism-Reason";
@@ -19,8 +26,38 @@ pub const HEADER_SEQUENCE: &str = "MarketPrism-Sequence";
 /// Header: how many times it had been delivered.
 pub const HEADER_DELIVERED: &str = "MarketPrism-Delivered";
 
+/// Header of a receipt: the sequence under which the message is in its stream now.
+pub const HEADER_REPLAYED_AS: &str = "MarketPrism-Replayed-As";
+
 /// A reason is one line for a person; the bytes are beside it.
 const REASON_CHARS_MAX: usize = 1024;
+/// Subjects that a search for replayed messages is narrowed to; beyond it the whole stream is searched.
+const SUBJECTS_MAX: usize = 100;
+
+/// A message that could not be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Sequence of the letter in its own stream: its name for commands.
+    pub sequence: u64,
+    /// When it became one, µs since the Unix epoch.
+    pub stored_us: i64,
+    /// Why.
+    pub reason: String,
+    /// Its original subject.
+    pub subject: String,
+    /// The stream it was in.
+    pub stream: String,
+    /// Its sequence there.
+    pub stream_sequence: u64,
+    /// How many times it had been delivered.
+    pub delivered: u64,
+    /// Its original bytes.
+    pub payload: Bytes,
+}
+
+/// The dead letters, oldest first.
+#[derive(Debug)]
+pub struct DeadLetters(Reader);
 
 /// The subject of a stream's dead letters.
 #[must_use]
@@ -28,7 +65,171 @@ pub fn subject(stream: &str) -> String {
     format!("{DEAD_LETTER_PREFIX}.{stream}")
 }
 
+/// The subject of the receipts of a stream's letters that were replayed.
+fn receipt_subject(stream: &str) -> String {
+    format!("{DEAD_LETTER_PREFIX}.{stream}.replayed")
+}
+
+impl DeadLetter {
+    /// A message of the dead letters' stream; what is missing in it is empty or 0, so that it can still be shown.
+    fn of(message: StoredMessage) -> Self {
+        let text = |name| message.header(name).unwrap_or_default().to_owned();
+        let number = |name| message.header(name).and_then(|text| text.parse().ok()).unwrap_or_default();
+        Self {
+            sequence: message.sequence,
+            stored_us: message.stored_us,
+            reason: text(HEADER_REASON),
+            subject: text(HEADER_SUBJECT),
+            stream: text(HEADER_STREAM),
+            stream_sequence: number(HEADER_SEQUENCE),
+            delivered: number(HEADER_DELIVERED),
+            payload: message.payload,
+        }
+    }
+
+    /// The `Nats-Msg-Id` of the message when it is published again: not that of the first attempt, which the stream still
+    /// knows, and the same one however often it is tried.
+    fn replay_id(&self) -> String {
+        format!("{DEAD_LETTER_PREFIX}:{}:{}:replay", self.stream, self.stream_sequence)
+    }
+}
+
+impl DeadLetters {
+    /// The next one; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`BusError::Request`] when the broker goes away.
+    pub async fn next(&mut self) -> Result<Option<DeadLetter>, BusError> {
+        Ok(self.0.next().await?.map(DeadLetter::of))
+    }
+}
+
 impl Bus {
+    /// The dead letters, of one stream or of all.
+    ///
+    /// # Errors
+    /// [`BusError::StreamMissing`], or [`BusError::Request`] when the broker does not answer.
+    pub async fn dead_letters(&self, stream: Option<&str>) -> Result<DeadLetters, BusError> {
+        // One token: receipts have one more.
+        let subjects = vec![subject(stream.unwrap_or("*"))];
+        let selection = Selection { subjects, from_sequence: 1, headers_only: false };
+        Ok(DeadLetters(self.read(DEAD_LETTER, selection).await?))
+    }
+
+    /// One dead letter; `None` when there is none of this sequence.
+    ///
+    /// # Errors
+    /// As [`Bus::dead_letters`].
+    pub async fn dead_letter_at(&self, sequence: u64) -> Result<Option<DeadLetter>, BusError> {
+        let found = self.message(DEAD_LETTER, sequence).await?;
+        Ok(found.filter(|message| !is_receipt(message)).map(DeadLetter::of))
+    }
+
+    /// The sequences of a stream whose messages became dead letters since a time, including those replayed since.
+    ///
+    /// # Errors
+    /// As [`Bus::dead_letters`].
+    pub async fn dead_sequences(&self, stream: &str, since_us: i64) -> Result<HashSet<u64>, BusError> {
+        let subjects = vec![subject(stream), receipt_subject(stream)];
+        let selection = Selection { subjects, from_sequence: 1, headers_only: true };
+        let mut reader = self.read(DEAD_LETTER, selection).await?;
+        let mut sequences = HashSet::new();
+        while let Some(message) = reader.next().await? {
+            let sequence = message.header(HEADER_SEQUENCE).and_then(|text| text.parse().ok());
+            sequences.extend(sequence.filter(|_: &u64| message.stored_us >= since_us));
+        }
+        Ok(sequences)
+    }
+
+    /// Which of these letters are in their streams again already, and as which sequence: left by a replay that was
+    /// interrupted before it removed the letter, however long ago.
+    ///
+    /// # Errors
+    /// As [`Bus::dead_letters`].
+    pub async fn replayed_before(&self, letters: &[DeadLetter]) -> Result<HashMap<u64, u64>, BusError> {
+        let mut found = HashMap::new();
+        let streams: BTreeSet<&str> = letters.iter().map(|letter| letter.stream.as_str()).collect();
+        for stream in streams {
+            let of_it = || letters.iter().filter(|letter| letter.stream == stream);
+            let ids: HashMap<String, u64> =
+                of_it().map(|letter| (letter.replay_id(), letter.sequence)).collect();
+            let subjects: BTreeSet<&str> = of_it().map(|letter| letter.subject.as_str()).collect();
+            let narrowed = subjects.len() <= SUBJECTS_MAX;
+            let subjects = subjects.into_iter().filter(|_| narrowed).map(str::to_owned).collect();
+            // From the beginning: the stream may be another one than the letter's sequence tells of.
+            let selection = Selection { subjects, from_sequence: 1, headers_only: true };
+            let mut reader = self.read(stream, selection).await?;
+            while let Some(message) = reader.next().await? {
+                if let Some(letter) = message.message_id().and_then(|id| ids.get(id)) {
+                    found.insert(*letter, message.sequence);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Publishes a letter's original bytes under its original subject, waits for the confirmation, leaves a receipt, and
+    /// removes the letter; returns the sequence of the message in its stream. `already` is what
+    /// [`Bus::replayed_before`] found of it.
+    ///
+    /// # Errors
+    /// [`BusError::Subject`] when the subject cannot be published on; [`BusError::Request`] when the broker does not
+    /// confirm a step: then the letter is still there, and replaying it again is safe.
+    pub async fn replay_dead_letter(
+        &self,
+        letter: &DeadLetter,
+        already: Option<u64>,
+    ) -> Result<u64, BusError> {
+        if !crate::publisher::is_publishable(&letter.subject) {
+            return Err(BusError::Subject(letter.subject.clone()));
+        }
+        let DeadLetter { sequence, stream, stream_sequence, .. } = letter;
+        let replayed_as = match already {
+            Some(found) => found,
+            None => {
+                let headers = header_map([(NATS_MESSAGE_ID.as_ref(), letter.replay_id())]);
+                let operation = format!("replay dead letter {sequence}");
+                self.publish_confirmed(&letter.subject, headers, letter.payload.clone(), operation).await?
+            }
+        };
+        let receipt = header_map([
+            (NATS_MESSAGE_ID.as_ref(), format!("{}:receipt", letter.replay_id())),
+            (HEADER_SUBJECT, letter.subject.clone()),
+            (HEADER_STREAM, stream.clone()),
+            (HEADER_SEQUENCE, stream_sequence.to_string()),
+            (HEADER_REPLAYED_AS, replayed_as.to_string()),
+        ]);
+        let operation = format!("leave the receipt of dead letter {sequence}");
+        self.publish_confirmed(&receipt_subject(stream), receipt, Bytes::new(), operation).await?;
+        let letters = self
+            .stream_handle(DEAD_LETTER)
+            .await?
+            .ok_or_else(|| BusError::StreamMissing(DEAD_LETTER.to_owned()))?;
+        letters
+            .delete_message(*sequence)
+            .await
+            .map_err(|error| BusError::request(format!("remove dead letter {sequence}"), error))?;
+        Ok(replayed_as)
+    }
+
+    /// Publishes at once and waits until a stream has it; returns its sequence there.
+    async fn publish_confirmed(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        payload: Bytes,
+        operation: String,
+    ) -> Result<u64, BusError> {
+        let sent = self.jetstream.publish_with_headers(subject.to_owned(), headers, payload).await;
+        match sent {
+            Ok(confirmation) => match confirmation.await {
+                Ok(confirmed) => Ok(confirmed.sequence),
+                Err(error) => Err(BusError::request(operation, error)),
+            },
+            Err(error) => Err(BusError::request(operation, error)),
+        }
+    }
+
     /// Stores a message that can never be processed, and waits until the broker confirms it. The caller then rejects
     /// the delivery; done in this order, a crash in between leads to a second attempt, which the dead letter's id
     /// (stream and sequence) makes harmless.
@@ -37,29 +238,33 @@ impl Bus {
     /// [`BusError::Request`] when it is not confirmed: leave the delivery unanswered.
     pub async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), BusError> {
         let stream = delivery.stream();
-        let mut headers = HeaderMap::new();
         let sequence = delivery.stream_sequence.to_string();
-        for (name, value) in [
+        let headers = header_map([
             (NATS_MESSAGE_ID.as_ref(), format!("{DEAD_LETTER_PREFIX}:{stream}:{sequence}")),
             (HEADER_REASON, one_line(reason)),
             (HEADER_SUBJECT, delivery.subject.clone()),
             (HEADER_STREAM, stream.to_owned()),
             (HEADER_SEQUENCE, sequence.clone()),
             (HEADER_DELIVERED, delivery.delivered.to_string()),
-        ] {
-            headers.insert(name, value.as_str());
-        }
-        let operation = || format!("store the dead letter of message {sequence} of {stream}");
-        let confirmation = self
-            .jetstream
-            .publish_with_headers(subject(stream), headers, delivery.payload.clone())
-            .await
-            .map_err(|error| BusError::request(operation(), error))?;
-        confirmation.await.map_err(|error| BusError::request(operation(), error))?;
+        ]);
+        let operation = format!("store the dead letter of message {sequence} of {stream}");
+        self.publish_confirmed(&subject(stream), headers, delivery.payload.clone(), operation).await?;
         DeadLetterMetrics::new_with_labels(&[("stream", stream.to_owned())]).dead_letters_total.increment(1);
         tracing::warn!(stream, sequence, subject = delivery.subject, reason, "dead letter");
         Ok(())
     }
+}
+
+fn is_receipt(message: &StoredMessage) -> bool {
+    message.header(HEADER_REPLAYED_AS).is_some()
+}
+
+fn header_map<const N: usize>(values: [(&str, String); N]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in values {
+        headers.insert(name, value.as_str());
+    }
+    headers
 }
 
 /// A header's value is one line; the client panics on others.

@@ -25,8 +25,7 @@ pub use connect::{Bus, Status};
 pub use consumer::{Consumer, ConsumerConfig};
 pub use dead_letter::{
     DeadLetter, DeadLetters, HEADER_DELIVERED, HEADER_REASON, HEADER_REPLAYED_AS, HEADER_SEQUENCE,
-    HEADER_STREAM, HEADER_SUBJECT,
-    subject as dead_letter_subject,
+    HEADER_STREAM, HEADER_SUBJECT, subject as dead_letter_subject,
 };
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};

@@ -1,8 +1,8 @@
 //! What a stream holds: its sequences, its last message of a subject, and how far a consumer got. Reads only.
 
-use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{ErrorCode, context::ConsumerInfoErrorKind};
