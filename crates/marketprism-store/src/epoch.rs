@@ -29,6 +29,8 @@ pub enum Reason {
     Recreated,
     /// The stream ends before what is stored of it.
     Shorter,
+    /// The stream came back shorter and has grown since: it has another message where the last one stored was.
+    Replaced,
 }
 
 impl Reason {
@@ -39,13 +41,14 @@ impl Reason {
             Self::First => "first",
             Self::Recreated => "recreated",
             Self::Shorter => "shorter",
+            Self::Replaced => "replaced",
         }
     }
 }
 
 /// Whether a stream, as the broker shows it now, is a new incarnation. `highest_stored` is the highest sequence stored
 /// in the epoch `known`, and must be read before the broker is asked: rows stored in between would look like a stream
-/// that came back shorter.
+/// that came back shorter. [`Reason::Replaced`] shows only in the messages themselves.
 #[must_use]
 pub fn begins(
     known: Option<&Epoch>,

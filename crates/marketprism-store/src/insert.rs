@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use marketprism_core::{DataType, Message};
 
 use crate::client::Store;
+use crate::config::ClickHouseConfig;
 use crate::error::StoreError;
 use crate::rows::{
     FromEntries, FundingRates, Gaps, Liquidations, LsrAllAccounts, LsrTopPositions, OpenInterests,
@@ -34,6 +35,14 @@ impl Entry<'_> {
 
 /// How much longer than the server we wait, so that its own answer about a slow insert still arrives.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
+impl ClickHouseConfig {
+    /// The longest that an insert can take; by then it is stored, or never will be.
+    #[must_use]
+    pub const fn insert_ends_within(&self) -> Duration {
+        self.insert_timeout.saturating_add(ANSWER_GRACE)
+    }
+}
 
 impl Store {
     /// Inserts messages of one data type and one day. Stored whole when this returns `Ok`; when it does not, nobody
@@ -77,7 +86,7 @@ impl Store {
                 "INSERT INTO `{table}` ({}) FORMAT Native",
                 columns::stored(table)
             ))
-            .with_timeouts(Some(limit), Some(limit.saturating_add(ANSWER_GRACE)));
+            .with_timeouts(Some(limit), Some(self.config.insert_ends_within()));
         insert.send(block.into()).await?;
         insert.end().await
     }

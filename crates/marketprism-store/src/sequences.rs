@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use marketprism_core::DataType;
+use marketprism_core::{DataType, Message};
 use tokio::time::{Instant, sleep};
 
 use crate::client::Store;
 use crate::error::StoreError;
+use crate::insert::Entry;
 use crate::table::table;
 
 /// Sequences in one question: 5,000 of at most 20 digits stay below the server's `max_query_size` of 256 KiB.
@@ -15,31 +16,69 @@ const CANDIDATES_MAX: usize = 5_000;
 /// How often a running insert is looked for.
 const SETTLE_POLL: Duration = Duration::from_millis(50);
 
+/// A stored row's place, and what tells its message from another one that was given the same sequence: exchange, market
+/// type, symbol, event time, receive time, and the trade's id where it is a trade.
+type Stored = (u32, u64, String, String, String, i64, i64, String);
+
 impl Store {
-    /// Which of `candidates` are stored.
+    /// Which of `entries`, all of one data type and epoch, are stored. In their epoch the sequence says so. A stream that
+    /// came back from a copy delivers old messages again in a new epoch: they are stored, too, when a row of an earlier
+    /// epoch has their sequence and is the same message.
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer.
-    pub async fn stored_sequences(
+    pub async fn stored_sequences(&self, entries: &[Entry<'_>]) -> Result<HashSet<u64>, StoreError> {
+        let mut stored = HashSet::with_capacity(entries.len());
+        for some in entries.chunks(CANDIDATES_MAX) {
+            let Some(first) = some.first() else { continue };
+            let rows = self.rows_of(first.message.data_type(), first.stream_epoch, some).await?;
+            let by_identity: HashSet<_> = rows.iter().map(|row| (row.1, identity_of_row(row))).collect();
+            let in_epoch = rows
+                .iter()
+                .filter(|row| row.0 == first.stream_epoch)
+                .map(|row| row.1)
+                .collect::<HashSet<_>>();
+            let is_stored = |entry: &&Entry<'_>| {
+                let sequence = entry.stream_seq;
+                in_epoch.contains(&sequence) || by_identity.contains(&(sequence, identity(entry.message)))
+            };
+            stored.extend(some.iter().filter(is_stored).map(|entry| entry.stream_seq));
+        }
+        Ok(stored)
+    }
+
+    /// Whether the row with this epoch and sequence is this very message.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn is_stored(&self, entry: &Entry<'_>) -> Result<bool, StoreError> {
+        let rows = self.rows_of(entry.message.data_type(), entry.stream_epoch, &[*entry]).await?;
+        Ok(rows
+            .iter()
+            .any(|row| row.0 == entry.stream_epoch && identity_of_row(row) == identity(entry.message)))
+    }
+
+    /// The rows with the sequences of `entries`, of every epoch up to `stream_epoch`.
+    async fn rows_of(
         &self,
         data_type: DataType,
         stream_epoch: u32,
-        candidates: &[u64],
-    ) -> Result<HashSet<u64>, StoreError> {
+        entries: &[Entry<'_>],
+    ) -> Result<Vec<Stored>, StoreError> {
         let table = table(data_type);
-        let mut stored = HashSet::with_capacity(candidates.len());
-        for some in candidates.chunks(CANDIDATES_MAX) {
-            let (Some(first), Some(last)) = (some.iter().min(), some.iter().max()) else { continue };
-            let list = some.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-            // The bounds let the server skip parts by the index on stream_seq.
-            let question = format!(
-                "SELECT DISTINCT stream_seq FROM `{table}` WHERE stream_epoch = {stream_epoch} \
-                 AND stream_seq BETWEEN {first} AND {last} AND stream_seq IN ({list})"
-            );
-            let found = self.client.query_raw(&question).fetch_all::<u64>();
-            stored.extend(self.ask(&format!("read stored sequences of {table}"), found).await?);
-        }
-        Ok(stored)
+        let sequences = || entries.iter().map(|entry| entry.stream_seq);
+        let (Some(first), Some(last)) = (sequences().min(), sequences().max()) else { return Ok(Vec::new()) };
+        let list = sequences().map(|sequence| sequence.to_string()).collect::<Vec<_>>().join(",");
+        let trade_id = if data_type == DataType::Trade { "trade_id" } else { "''" };
+        // The bounds let the server skip parts by the index on stream_seq.
+        let question = format!(
+            "SELECT DISTINCT stream_epoch, stream_seq, toString(exchange), toString(market_type), \
+             toString(symbol), toUnixTimestamp64Micro(timestamp), toUnixTimestamp64Micro(ts_recv), \
+             toString({trade_id}) FROM `{table}` WHERE stream_epoch <= {stream_epoch} \
+             AND stream_seq BETWEEN {first} AND {last} AND stream_seq IN ({list})"
+        );
+        let found = self.client.query_raw(&question).fetch_all::<Stored>();
+        self.ask(&format!("read stored sequences of {table}"), found).await
     }
 
     /// The highest sequence stored, `None` for an empty table.
@@ -54,6 +93,17 @@ impl Store {
         let table = table(data_type);
         let question =
             format!("SELECT maxOrNull(stream_seq) FROM `{table}` WHERE stream_epoch = {stream_epoch}");
+        let found = self.client.query_raw(&question).fetch_one::<Option<u64>>();
+        self.ask(&format!("read the highest sequence of {table}"), found).await
+    }
+
+    /// The highest sequence stored in any epoch, `None` for an empty table: whatever comes above it is stored nowhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn highest_sequence_ever(&self, data_type: DataType) -> Result<Option<u64>, StoreError> {
+        let table = table(data_type);
+        let question = format!("SELECT maxOrNull(stream_seq) FROM `{table}`");
         let found = self.client.query_raw(&question).fetch_one::<Option<u64>>();
         self.ask(&format!("read the highest sequence of {table}"), found).await
     }
@@ -83,4 +133,18 @@ impl Store {
             sleep(SETTLE_POLL).await;
         }
     }
+}
+
+type Identity<'a> = (&'a str, &'a str, &'a str, i64, i64, &'a str);
+
+fn identity<'a>(message: &'a Message<'_>) -> Identity<'a> {
+    let common = message.common();
+    let trade_id = if let Message::Trade(trade) = message { trade.trade_id.as_ref() } else { "" };
+    let (event, received) = (common.ts_event_us.as_micros(), common.ts_recv_us.as_micros());
+    (common.exchange, common.market_type.as_str(), common.symbol, event, received, trade_id)
+}
+
+fn identity_of_row(row: &Stored) -> Identity<'_> {
+    let (_, _, exchange, market_type, symbol, event, received, trade_id) = row;
+    (exchange, market_type, symbol, *event, *received, trade_id)
 }

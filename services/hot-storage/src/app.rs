@@ -54,6 +54,7 @@ async fn consumer(bus: &Bus, config: &Config, data_type: DataType) -> Result<Con
         filter_subjects: vec![subject::filter(data_type)],
         ack_wait: config.ack_wait.get(),
         max_ack_pending: config.ack_pending_max(),
+        pin_ttl: Some(config.pin_ttl()),
     };
     Ok(bus.consumer(topology::stream_of(data_type), consumer).await?)
 }

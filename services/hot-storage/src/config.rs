@@ -1,5 +1,7 @@
 //! What can be configured; `config/hot-storage.yaml` documents every key.
 
+use std::time::Duration;
+
 use marketprism_bus::NatsConfig;
 use marketprism_service::{
     AdminConfig, BackoffConfig, ConfigError, Configuration, HumanDuration, LoggingConfig, ShutdownConfig,
@@ -28,6 +30,9 @@ pub(crate) struct Config {
     pub(crate) batch: BatchConfig,
     /// A message not acknowledged within this is delivered again.
     pub(crate) ack_wait: HumanDuration,
+    /// Of several instances another takes over when the one at work has not pulled for this long; `None`: as soon as its
+    /// last insert has ended for certain.
+    pub(crate) takeover_after: Option<HumanDuration>,
     /// Pauses between attempts while the server is away.
     pub(crate) retry: BackoffConfig,
     /// Logs.
@@ -71,6 +76,7 @@ impl Default for Config {
             wait: HumanDuration::from_secs(60),
             batch: BatchConfig::default(),
             ack_wait: HumanDuration::from_secs(30),
+            takeover_after: None,
             retry: BackoffConfig {
                 first: HumanDuration::from_millis(200),
                 max: HumanDuration::from_secs(10),
@@ -84,6 +90,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How long an instance may be silent before another one is given its messages.
+    pub(crate) fn pin_ttl(&self) -> Duration {
+        self.takeover_after.map_or_else(|| self.pin_ttl_min(), HumanDuration::get)
+    }
+
+    /// A batch is pulled, and then inserted.
+    fn pin_ttl_min(&self) -> Duration {
+        self.batch.age_max.get().saturating_add(self.clickhouse.insert_ends_within())
+    }
+
     /// Messages the broker may have handed out and not seen acknowledged.
     pub(crate) fn ack_pending_max(&self) -> u32 {
         u32::try_from(self.batch.rows_max).unwrap_or(u32::MAX).saturating_mul(BATCHES_OUT)
@@ -121,13 +137,18 @@ impl Configuration for Config {
         if !(shortest..=longest).contains(&age_max) {
             return Err(ConfigError::invalid("batch.age_max", age_max, "must be from 10ms to 1m"));
         }
-        // A message must not be delivered again while its batch still waits for more.
-        if self.ack_wait.get() < age_max.get().saturating_mul(2) {
-            return Err(ConfigError::invalid(
-                "ack_wait",
-                self.ack_wait,
-                "must be at least twice batch.age_max",
-            ));
+        // A message must not be delivered again while its batch still waits for more, and is inserted only while it is
+        // ours for another half of it.
+        if self.ack_wait.get() < age_max.get().saturating_mul(2).max(Duration::from_secs(1)) {
+            let reason = "must be at least 1s and twice batch.age_max";
+            return Err(ConfigError::invalid("ack_wait", self.ack_wait, reason));
+        }
+        if self.pin_ttl() < self.pin_ttl_min() {
+            let reason = format!(
+                "must be at least {}: batch.age_max, clickhouse.insert_timeout and 5s for its answer",
+                HumanDuration::from(self.pin_ttl_min())
+            );
+            return Err(ConfigError::invalid("takeover_after", self.pin_ttl().as_secs_f64(), reason));
         }
         Ok(())
     }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use marketprism_bus::{Bus, BusError};
 use marketprism_core::{DataType, topology};
-use marketprism_store::{Store, StoreError, epoch};
+use marketprism_store::{Entry, Store, StoreError, epoch};
 use tokio::sync::Mutex;
+
+use crate::lane::read;
 
 /// Where a lane is in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
     /// Epoch of the rows to write.
     pub(crate) epoch: u32,
-    /// Highest sequence stored in it: only messages above are certainly new.
+    /// Highest sequence stored, in it or before it: only messages above are certainly new.
     pub(crate) highest: Option<u64>,
 }
 
@@ -23,6 +25,13 @@ pub(crate) enum LocateError {
     Bus(#[from] BusError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl LocateError {
+    /// Whether ClickHouse is merely away: what waits meanwhile is kept by the stream.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_transient())
+    }
 }
 
 /// Finds positions; shared by the lanes, which enter a new epoch one after the other.
@@ -47,7 +56,12 @@ impl Locator {
         let known = self.store.newest_epoch(stream).await?;
         let state = self.bus.stream_state(stream).await?;
         let (known, highest) = known.map_or((None, None), |(epoch, highest)| (Some(epoch), highest));
-        let begins = epoch::begins(known.as_ref(), state.created_us, state.last_sequence, highest);
+        let mut begins = epoch::begins(known.as_ref(), state.created_us, state.last_sequence, highest);
+        if let (None, Some(known), Some(highest)) = (begins, known, highest)
+            && self.replaced(stream, known.number, highest).await?
+        {
+            begins = Some(epoch::Reason::Replaced);
+        }
         let epoch = match (known, begins) {
             (Some(known), None) => known.number,
             (known, reason) => {
@@ -68,7 +82,18 @@ impl Locator {
             }
         };
         drop(entering);
-        let highest = self.store.highest_sequence(data_type, epoch).await?;
+        // An insert of another instance, which runs or has just ended, counts.
+        self.store.settled(data_type).await?;
+        let highest = self.store.highest_sequence_ever(data_type).await?;
         Ok(Position { epoch, highest })
+    }
+
+    /// Whether the stream has another message where the highest sequence is stored. It is not asked of one that no longer
+    /// has it: all it holds then is above.
+    async fn replaced(&self, stream: &str, stream_epoch: u32, highest: u64) -> Result<bool, LocateError> {
+        let Some(found) = self.bus.message(stream, highest).await? else { return Ok(false) };
+        let Ok(message) = read(&found.subject, &found.payload) else { return Ok(true) };
+        let entry = Entry { message: &message, stream_epoch, stream_seq: highest };
+        Ok(!self.store.is_stored(&entry).await?)
     }
 }

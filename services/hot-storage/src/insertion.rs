@@ -2,8 +2,9 @@
 //!
 //! The one mechanism for every doubt: the sequences that are stored are read, and only what is missing is inserted.
 //! A message is in doubt when it was delivered before, when its sequence is not above the highest one stored, or when
-//! an insert that contained it failed.
+//! an insert that contained it failed. And nothing is sent that is not certainly ours (`claim.rs`).
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use marketprism_core::DataType;
@@ -11,20 +12,36 @@ use marketprism_service::{Backoff, CancellationToken, Check, Report};
 use marketprism_store::{Entry, Store, StoreError};
 use tokio::time::timeout;
 
+use crate::claim::Claim;
 use crate::lane::now_seconds;
 use crate::metrics::LaneMetrics;
 
-/// Failures in a row after which the lane is not merely slow.
-const FAILURES_UNHEALTHY: u32 = 3;
+/// Why not everything of a batch was stored. What was not is delivered again, to whoever comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Told to stop.
+    Stopped,
+    /// The batch may be somebody else's by now.
+    NotOurs,
+}
 
-/// Told to stop before everything was stored. What was not is delivered again to whoever comes next.
-#[derive(Debug)]
-pub(crate) struct GivenUp;
+/// Why an attempt failed.
+enum Failed {
+    Store(StoreError),
+    NotOurs,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// The writing of one batch.
 pub(crate) struct Insertion<'a> {
     store: &'a Store,
     data_type: DataType,
+    claim: &'a Claim<'a>,
     metrics: &'a LaneMetrics,
     check: &'a Check,
     backoff: Backoff,
@@ -34,18 +51,19 @@ pub(crate) struct Insertion<'a> {
 struct Part<'a> {
     entries: Vec<Entry<'a>>,
     /// Sequences that may be stored already.
-    doubtful: Vec<u64>,
+    doubtful: HashSet<u64>,
 }
 
 impl<'a> Insertion<'a> {
     pub(crate) fn new(
         store: &'a Store,
         data_type: DataType,
+        claim: &'a Claim<'a>,
         metrics: &'a LaneMetrics,
         check: &'a Check,
         backoff: Backoff,
     ) -> Self {
-        Self { store, data_type, metrics, check, backoff }
+        Self { store, data_type, claim, metrics, check, backoff }
     }
 
     /// Stores every entry, whatever it takes, and returns those whose values ClickHouse refuses, with its words.
@@ -60,16 +78,17 @@ impl<'a> Insertion<'a> {
         while let Some(mut part) = parts.pop() {
             match self.insert(&mut part).await {
                 Ok(()) => {}
+                Err(Failed::NotOurs) => return Err(GivenUp::NotOurs),
                 // The server refuses a value: halve the rows until the one is found.
-                Err(error) if error.is_refusal_of_data() => match part.halves() {
+                Err(Failed::Store(error)) if error.is_refusal_of_data() => match part.halves() {
                     Ok(halves) => parts.extend(halves),
                     Err(entry) => refused.push((entry.stream_seq, Report::from(error).to_string())),
                 },
-                Err(error) => {
+                Err(Failed::Store(error)) => {
                     self.failed(error);
                     let delay = self.backoff.next_delay(std::time::Duration::ZERO);
                     if timeout(delay, token.cancelled()).await.is_ok() {
-                        return Err(GivenUp);
+                        return Err(GivenUp::Stopped);
                     }
                     parts.push(part);
                 }
@@ -79,10 +98,14 @@ impl<'a> Insertion<'a> {
     }
 
     /// Inserts what of the part is not stored. After a failure all of it is in doubt.
-    async fn insert(&self, part: &mut Part<'_>) -> Result<(), StoreError> {
+    async fn insert(&self, part: &mut Part<'_>) -> Result<(), Failed> {
         self.drop_stored(part).await?;
         if part.entries.is_empty() {
             return Ok(());
+        }
+        // Last, so that what was asked before is still true.
+        if !self.claim.holds().await {
+            return Err(Failed::NotOurs);
         }
         let rows = part.entries.len() as u64;
         let began = Instant::now();
@@ -96,10 +119,14 @@ impl<'a> Insertion<'a> {
     }
 
     async fn drop_stored(&self, part: &mut Part<'_>) -> Result<(), StoreError> {
-        let Some(first) = part.entries.first().filter(|_| !part.doubtful.is_empty()) else { return Ok(()) };
+        if part.doubtful.is_empty() {
+            return Ok(());
+        }
         self.store.settled(self.data_type).await?;
-        let stored = self.store.stored_sequences(self.data_type, first.stream_epoch, &part.doubtful).await?;
-        self.metrics.messages_doubtful_total.increment(part.doubtful.len() as u64);
+        let in_doubt: Vec<_> =
+            part.entries.iter().filter(|entry| part.doubtful.contains(&entry.stream_seq)).copied().collect();
+        let stored = self.store.stored_sequences(&in_doubt).await?;
+        self.metrics.messages_doubtful_total.increment(in_doubt.len() as u64);
         self.metrics.messages_already_stored_total.increment(stored.len() as u64);
         part.entries.retain(|entry| !stored.contains(&entry.stream_seq));
         part.doubtful.clear();
@@ -113,7 +140,8 @@ impl<'a> Insertion<'a> {
         tracing::warn!(data_type = %self.data_type, failures, error, "batch not stored yet");
         self.metrics.clickhouse_insert_errors_total.increment(1);
         self.metrics.last_error_timestamp_seconds.set(now_seconds());
-        if transient && failures < FAILURES_UNHEALTHY {
+        // What waits is kept by the stream; for how long, the check of the stream says.
+        if transient {
             self.check.degraded(error);
         } else {
             self.check.unhealthy(error);
@@ -129,7 +157,7 @@ impl<'a> Part<'a> {
         }
         let second = self.entries.split_off(self.entries.len() / 2);
         // The refused insert was stored nowhere: refusing is an answer.
-        Ok([second, self.entries].map(|entries| Part { entries, doubtful: Vec::new() }))
+        Ok([second, self.entries].map(|entries| Part { entries, doubtful: HashSet::new() }))
     }
 }
 

@@ -11,8 +11,9 @@ use marketprism_core::{DataType, Message, Subject};
 use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Check, Report};
 use marketprism_store::{Entry, Store};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, timeout};
 
+use crate::claim::Claim;
 use crate::config::{BatchConfig, Config};
 use crate::epochs::{Locator, Position};
 use crate::insertion::{GivenUp, Insertion};
@@ -28,7 +29,7 @@ pub(crate) struct Lane {
     consumer: Consumer,
     status: watch::Receiver<Status>,
     batch: BatchConfig,
-    keep_alive: Duration,
+    ack_wait: Duration,
     retry: BackoffConfig,
     check: Check,
     metrics: LaneMetrics,
@@ -58,8 +59,7 @@ impl Lane {
             locator,
             consumer,
             batch: config.batch,
-            // Twice before the broker would deliver it again, so that one lost word does no harm.
-            keep_alive: config.ack_wait.get() / 3,
+            ack_wait: config.ack_wait.get(),
             retry: config.retry,
             check,
             metrics: LaneMetrics::of(data_type),
@@ -70,8 +70,10 @@ impl Lane {
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), Report> {
         let Some(mut position) = self.locate(&token).await else { return Ok(()) };
         let mut backoff = Backoff::new(self.retry);
+        let mut pin = None;
         while !token.is_cancelled() {
             let BatchConfig { rows_max, bytes_max, age_max } = self.batch;
+            let pulled_at = Instant::now();
             // Not given up in the middle when the token is cancelled: what is on its way would come again only after
             // `ack_wait`. It lasts no longer than a batch may age.
             let batch = match self.consumer.next_batch(rows_max, bytes_max, age_max.get()).await {
@@ -86,11 +88,16 @@ impl Lane {
                 }
             };
             backoff = Backoff::new(self.retry);
-            if self.connection_changed() {
+            let (connection_changed, pinned_as) = (self.connection_changed(), self.consumer.pin());
+            self.metrics.pinned.set(f64::from(u8::from(pinned_as.is_some())));
+            if connection_changed || pinned_as != pin {
+                // Another instance may have stored what we know nothing of.
                 let Some(now) = self.locate(&token).await else { return Ok(()) };
                 let before = std::mem::replace(&mut position, now);
-                if before.epoch != now.epoch {
-                    // Which incarnation these came from cannot be told. Unanswered, the broker delivers them again.
+                pin = pinned_as;
+                if connection_changed || before.epoch != now.epoch {
+                    // The broker may have forgotten that these are ours, or they are of a stream that is gone.
+                    // Unanswered, they are delivered again.
                     tracing::warn!(data_type = %self.data_type, messages = batch.len(), "left to be delivered again");
                     continue;
                 }
@@ -101,30 +108,38 @@ impl Lane {
             }
             self.hold(&batch);
             self.check.healthy();
-            match self.store_batch(&batch, position, &token).await {
+            let claim = Claim::new(&batch, self.status.clone(), pulled_at, self.ack_wait);
+            match self.store_batch(&batch, &claim, position, &token).await {
                 Ok(stored) => self.settle(&stored, &mut position, &token).await,
-                Err(GivenUp) => {
+                Err(GivenUp::NotOurs) => {
+                    self.metrics.batches_given_up_total.increment(1);
+                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "no longer ours; left to be delivered again");
+                }
+                Err(GivenUp::Stopped) => {
                     tracing::warn!(data_type = %self.data_type, messages = batch.len(), "stopped before they were stored");
-                    return Ok(());
+                    break;
                 }
             }
             self.hold(&[]);
         }
+        if let Err(error) = self.consumer.unpin().await {
+            tracing::debug!(data_type = %self.data_type, %error, "the next instance has to wait for the end of our pin");
+        }
         Ok(())
     }
 
-    /// Inserts what can be read and buries the rest; returns what is stored. `Err` when told to stop while ClickHouse is
-    /// away.
+    /// Inserts what can be read and buries the rest; returns what is stored.
     async fn store_batch<'a>(
         &self,
         batch: &'a [Delivery],
+        claim: &Claim<'_>,
         position: Position,
         token: &CancellationToken,
     ) -> Result<Vec<&'a Delivery>, GivenUp> {
         self.metrics.messages_received_total.increment(batch.len() as u64);
         let mut readable = Vec::with_capacity(batch.len());
         for delivery in batch {
-            match read(delivery) {
+            match read(&delivery.subject, &delivery.payload) {
                 Ok(message) => readable.push(Readable { delivery, message }),
                 Err(error) => {
                     self.metrics.validation_errors_total.increment(1);
@@ -138,20 +153,12 @@ impl Lane {
                 one.delivery.delivered > 1 || position.highest.is_some_and(|highest| stream_seq <= highest);
             (Entry { message: &one.message, stream_epoch: position.epoch, stream_seq }, doubtful)
         });
+        let backoff = Backoff::new(self.retry);
         let mut insertion =
-            Insertion::new(&self.store, self.data_type, &self.metrics, &self.check, Backoff::new(self.retry));
-        let refused = {
-            let work = insertion.run(entries.collect(), token);
-            tokio::pin!(work);
-            let mut alive = interval(self.keep_alive);
-            alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            alive.reset();
-            loop {
-                tokio::select! {
-                    done = &mut work => break done?,
-                    _ = alive.tick() => self.keep(batch).await,
-                }
-            }
+            Insertion::new(&self.store, self.data_type, claim, &self.metrics, &self.check, backoff);
+        let refused = tokio::select! {
+            done = insertion.run(entries.collect(), token) => done?,
+            never = claim.keep() => match never {},
         };
         let mut stored: Vec<_> = readable.iter().map(|one| one.delivery).collect();
         for (stream_seq, reason) in refused {
@@ -160,19 +167,6 @@ impl Lane {
             }
         }
         Ok(stored)
-    }
-
-    /// Tells the broker that a batch is still being worked on.
-    async fn keep(&self, batch: &[Delivery]) {
-        if *self.status.borrow() != Status::Connected {
-            return;
-        }
-        for delivery in batch {
-            if let Err(error) = delivery.in_progress().await {
-                tracing::debug!(%error, "could not keep a message");
-                return;
-            }
-        }
     }
 
     /// Acknowledges what is stored, unless the stream may be another one by now.
@@ -241,7 +235,12 @@ impl Lane {
                     Err(error) => error,
                 },
             };
-            self.failed(&Report::from(error).context("failed to find the position in the stream"));
+            let outage = error.is_outage();
+            let error = Report::from(error).context("failed to find the position in the stream");
+            self.failed(&error);
+            if outage {
+                self.check.degraded(error.to_string());
+            }
             if timeout(backoff.next_delay(Duration::ZERO), token.cancelled()).await.is_ok() {
                 return None;
             }
@@ -269,16 +268,17 @@ impl Lane {
 
 /// Why a delivery is no message.
 #[derive(Debug, thiserror::Error)]
-enum Unreadable {
+pub(crate) enum Unreadable {
     #[error(transparent)]
     Subject(#[from] marketprism_core::SubjectError),
     #[error(transparent)]
     Payload(#[from] marketprism_core::DecodeError),
 }
 
-fn read(delivery: &Delivery) -> Result<Message<'_>, Unreadable> {
-    let subject = Subject::parse(&delivery.subject)?;
-    Ok(Message::decode(&subject, &delivery.payload)?)
+/// The message in a payload, as its subject says.
+pub(crate) fn read<'a>(subject: &str, payload: &'a [u8]) -> Result<Message<'a>, Unreadable> {
+    let subject = Subject::parse(subject)?;
+    Ok(Message::decode(&subject, payload)?)
 }
 
 /// Unix time in seconds, for gauges.

@@ -5,6 +5,7 @@
 //! exchanges: a new one needs no new release of this service.
 
 mod app;
+mod claim;
 mod config;
 mod epochs;
 mod insertion;

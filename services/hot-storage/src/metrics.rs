@@ -41,6 +41,10 @@ pub(crate) struct LaneMetrics {
     pub(crate) last_message_timestamp_seconds: Gauge,
     /// When something last failed, unix seconds.
     pub(crate) last_error_timestamp_seconds: Gauge,
+    /// Batches that were pulled and may have been handed to another instance before they were stored.
+    pub(crate) batches_given_up_total: Counter,
+    /// 1 while the broker gives the messages to this instance, 0 on standby and before the first message.
+    pub(crate) pinned: Gauge,
     /// The stream epoch that rows are written in.
     pub(crate) stream_epoch: Gauge,
 }

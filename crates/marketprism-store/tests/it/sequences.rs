@@ -3,11 +3,23 @@
 use std::collections::HashSet;
 
 use marketprism_core::DataType;
-use marketprism_store::Tier;
 use marketprism_store::epoch::{Epoch, Reason};
+use marketprism_store::{Entry, Store, Tier};
 use marketprism_testkit::ClickHouse;
 
-use crate::sql::{insert_trades, tier};
+use crate::sql::{decode, insert_trades, tier, trade};
+
+/// Which of the trades with these sequences and seconds are stored, asked for in an epoch.
+async fn stored(store: &Store, stream_epoch: u32, trades: &[(u64, i64)]) -> HashSet<u64> {
+    let payloads: Vec<_> = trades.iter().map(|(sequence, seconds)| trade(*sequence, *seconds)).collect();
+    let messages: Vec<_> = payloads.iter().map(|one| decode("trade.binance.spot.BTC-USDT", one)).collect();
+    let entries: Vec<_> = messages
+        .iter()
+        .zip(trades)
+        .map(|(message, (stream_seq, _))| Entry { message, stream_epoch, stream_seq: *stream_seq })
+        .collect();
+    store.stored_sequences(&entries).await.unwrap()
+}
 
 #[tokio::test]
 async fn stored_sequences_are_told_by_epoch() {
@@ -19,14 +31,22 @@ async fn stored_sequences_are_told_by_epoch() {
     insert_trades(&store, 2, &[(1, 0), (3, 60)]).await;
 
     // More candidates than fit one question.
-    let candidates: Vec<u64> = (1..=12_100).collect();
-    let stored = store.stored_sequences(DataType::Trade, 1, &candidates).await.unwrap();
-    assert_eq!(stored, even.iter().map(|(sequence, _)| *sequence).collect::<HashSet<_>>());
-    let stored = store.stored_sequences(DataType::Trade, 2, &[1, 2, 3, 4]).await.unwrap();
-    assert_eq!(stored, HashSet::from([1, 3]));
+    let candidates: Vec<_> = (1..=12_100).map(|sequence| (sequence, 0)).collect();
+    let all = even.iter().map(|(sequence, _)| *sequence).collect::<HashSet<_>>();
+    assert_eq!(stored(&store, 1, &candidates).await, all);
+    // Of the epoch before only what is the same message; of its own whatever has the sequence.
+    assert_eq!(stored(&store, 2, &[(1, 7), (2, 0), (3, 60), (4, 1), (5, 0)]).await, HashSet::from([1, 2, 3]));
     assert_eq!(store.highest_sequence(DataType::Trade, 1).await.unwrap(), Some(12_000));
     assert_eq!(store.highest_sequence(DataType::Trade, 2).await.unwrap(), Some(3));
+    assert_eq!(store.highest_sequence_ever(DataType::Trade).await.unwrap(), Some(12_000));
     store.settled(DataType::Trade).await.unwrap();
+
+    for (seconds, same) in [(60, true), (61, false)] {
+        let payload = trade(3, seconds);
+        let message = decode("trade.binance.spot.BTC-USDT", &payload);
+        let entry = Entry { message: &message, stream_epoch: 2, stream_seq: 3 };
+        assert_eq!(store.is_stored(&entry).await.unwrap(), same);
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod dead_letters;
+mod epochs;
 mod exactly_once;
 mod outages;
 mod rig;
+mod standby;
 mod start;

@@ -27,8 +27,10 @@ async fn while_clickhouse_is_away_nothing_is_lost_and_health_tells() {
 async fn told_to_stop_while_clickhouse_is_away_it_stops_and_the_next_one_stores() {
     let mut rig = Rig::start().await;
     let mut service = rig.service("one").await;
+    rig.publish_trades(1..2).await;
+    rig.assert_trades(1).await;
     rig.clickhouse.kill();
-    rig.publish_trades(1..501).await;
+    rig.publish_trades(2..501).await;
     poll_until(DEADLINE, "a batch is held", async || {
         rig.metrics("one").await.contains(r#"clickhouse_insert_errors_total{data_type="trade"} 1"#)
     })

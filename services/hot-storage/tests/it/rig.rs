@@ -50,6 +50,11 @@ impl Rig {
         Bus::connect(&NatsConfig { url: self.nats.url(), ..NatsConfig::default() }, "test").await.unwrap()
     }
 
+    /// The broker as an operator's tool sees it.
+    pub(crate) async fn jetstream(&self) -> async_nats::jetstream::Context {
+        async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap())
+    }
+
     pub(crate) fn store(&self) -> Store {
         Store::new(ClickHouseConfig { url: self.clickhouse.url(), ..ClickHouseConfig::default() }).unwrap()
     }
@@ -62,6 +67,7 @@ impl Rig {
             .env("MARKETPRISM__CLICKHOUSE__URL", self.clickhouse.url())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__ACK_WAIT", "3s")
+            .env("MARKETPRISM__CLICKHOUSE__INSERT_TIMEOUT", "2s")
             .env("MARKETPRISM__BATCH__AGE_MAX", "100ms")
             .env("MARKETPRISM__RETRY__MAX", "500ms")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
@@ -77,6 +83,11 @@ impl Rig {
         process.wait_for_file(&self.addresses_file(name), DEADLINE);
         poll_until(DEADLINE, "hot-storage is healthy", async || self.health(name).await.0 == 200).await;
         process
+    }
+
+    /// Whether this instance is the one that gets the trades.
+    pub(crate) async fn is_pinned(&self, name: &str) -> bool {
+        self.metrics(name).await.contains(r#"marketprism_storage_pinned{data_type="trade"} 1"#)
     }
 
     fn addresses_file(&self, name: &str) -> PathBuf {
