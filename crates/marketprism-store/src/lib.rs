@@ -3,8 +3,8 @@
 //! No type of the ClickHouse client appears in a public signature, and the row structs are private: what comes in are
 //! messages of `marketprism-core` with their place in the stream. In reading order: [`ClickHouseConfig`] and [`Store`]
 //! (one database), [`schema`] (its tables), [`Entry`] and `insert` (messages to rows), the questions about stored
-//! [`sequences`], the hot tier's stream [`epoch`]s, and what the cold tier needs: [`range`]s, how they are copied, and
-//! the [`ledger`].
+//! [`sequences`], the hot tier's stream [`epoch`]s, and what the cold tier needs: [`range`]s, how they are copied, the
+//! [`ledger`], and how the hot tier lets go of what is copied ([`release`]).
 
 mod client;
 mod config;
@@ -15,6 +15,7 @@ mod insert;
 pub mod ledger;
 mod native;
 pub mod range;
+pub mod release;
 mod rows;
 pub mod schema;
 pub mod sequences;

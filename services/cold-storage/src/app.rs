@@ -9,6 +9,7 @@ use marketprism_store::{SchemaMode, Store, StoreError, Tier};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Config;
+use crate::release::Releaser;
 use crate::replicator::Replicator;
 use crate::verify::verify;
 
@@ -48,8 +49,11 @@ pub(crate) async fn start(config: Config, flags: Flags, service: Service) -> Res
     let (watched, check) = (bus.clone(), health.check("nats"));
     service.source("nats check", |token| watch_nats(watched, check, token));
     let table_check = |data_type| health.check(format!("table {}", marketprism_store::table(data_type)));
+    let releaser =
+        Releaser::new(bus.clone(), hot.clone(), cold.clone(), config.release, health.check("release"));
     let replicator = Replicator::new(bus, hot, cold, config.replication, table_check);
     service.source("replication", |token| replicator.run(token));
+    service.source("release", |token| releaser.run(token));
     Ok(())
 }
 

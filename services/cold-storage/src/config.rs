@@ -1,5 +1,8 @@
 //! What can be configured; `config/cold-storage.yaml` documents every key.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use marketprism_bus::NatsConfig;
 use marketprism_core::DataType;
 use marketprism_service::{
@@ -27,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) wait: HumanDuration,
     /// How the hot tier is copied.
     pub(crate) replication: ReplicationConfig,
+    /// When the hot tier lets go of what is copied.
+    pub(crate) release: ReleaseConfig,
     /// Logs.
     pub(crate) logging: LoggingConfig,
     /// Health and metrics.
@@ -49,6 +54,35 @@ pub(crate) struct ReplicationConfig {
     pub(crate) orderbook_rows_max: u64,
     /// Ranges of one table before the next table has its turn.
     pub(crate) ranges_per_turn: u32,
+}
+
+/// When hot rows may go.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ReleaseConfig {
+    /// Pause between two looks for days that may go.
+    pub(crate) interval: HumanDuration,
+    /// How old a whole day must be; `null` keeps everything.
+    pub(crate) retention: Option<HumanDuration>,
+    /// Data types that are kept longer or shorter than that.
+    pub(crate) retention_by_type: BTreeMap<DataType, Option<HumanDuration>>,
+}
+
+impl ReleaseConfig {
+    pub(crate) fn retention_of(&self, data_type: DataType) -> Option<Duration> {
+        let own = self.retention_by_type.get(&data_type);
+        own.copied().unwrap_or(self.retention).map(HumanDuration::get)
+    }
+}
+
+impl Default for ReleaseConfig {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(600),
+            retention: Some(HumanDuration::from_secs(7 * 86_400)),
+            retention_by_type: BTreeMap::new(),
+        }
+    }
 }
 
 impl ReplicationConfig {
@@ -89,6 +123,7 @@ impl Default for Config {
             schema: SchemaMode::Apply,
             wait: HumanDuration::from_secs(60),
             replication: ReplicationConfig::default(),
+            release: ReleaseConfig::default(),
             logging: LoggingConfig::default(),
             admin: AdminConfig::at_ports(8086, 9095),
             shutdown: ShutdownConfig::default(),
@@ -144,6 +179,10 @@ impl Configuration for Config {
                 let path = format!("replication.{field}");
                 return Err(ConfigError::invalid(path, rows, "must be from 1 to 1000000"));
             }
+        }
+        if self.release.interval.get().is_zero() {
+            let reason = "must be longer than nothing";
+            return Err(ConfigError::invalid("release.interval", self.release.interval, reason));
         }
         if *ranges_per_turn == 0 {
             return Err(ConfigError::invalid("replication.ranges_per_turn", 0, "must be at least 1"));

@@ -1,12 +1,15 @@
 //! The hot tier into the cold tier, in order of stream sequence, each range compared before it counts as copied.
 //!
 //! What is copied is written in the cold tier's `replication_log` and nowhere else: interrupted anywhere, the next run
-//! goes on behind the last range in it. Full history is the same loop from sequence 0. Nothing is ever deleted here.
+//! goes on behind the last range in it. Full history is the same loop from sequence 0. The hot tier lets go of a day only
+//! when it is older than the retention and proved, at that moment, to be in the cold tier.
 
 mod app;
 mod config;
 mod frontier;
 mod metrics;
+mod proof;
+mod release;
 mod replicator;
 mod verify;
 

@@ -36,3 +36,20 @@ pub(crate) struct TableMetrics {
     /// The same in whole minutes.
     pub(crate) replication_lag_minutes: Gauge,
 }
+
+/// Letting go of hot rows; label `table`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_cold")]
+pub(crate) struct ReleaseMetrics {
+    /// Rows dropped from the hot tier after they were proved to be in the cold one.
+    pub(crate) released_rows_total: Counter,
+    /// Parts dropped from the hot tier.
+    pub(crate) released_parts_total: Counter,
+    /// Days older than the retention that are not proved to be in the cold tier, and stay.
+    pub(crate) unverified_partitions: Gauge,
+    /// For how long the oldest of them should have been gone; 0 when there is none.
+    pub(crate) unverified_age_seconds: Gauge,
+    /// Days older than the retention that stay for now although nothing is wrong with them: the stream still holds
+    /// messages of them, or they hold the newest row of their table.
+    pub(crate) held_partitions: Gauge,
+}

@@ -96,6 +96,7 @@ const COLD: &[File] = &[
     file!(10, "cold", "0010_replication_log"),
     file!(11, "both", "0011_trade_sequence"),
     file!(12, "both", "0012_views"),
+    file!(13, "cold", "0013_release_log"),
 ];
 
 impl Tier {

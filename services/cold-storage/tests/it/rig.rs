@@ -1,4 +1,4 @@
-//! A broker, an engine with both databases, and a stand-in for hot-storage.
+//! A broker, an engine with both databases or one for each tier, and a stand-in for hot-storage.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -19,21 +19,35 @@ const TRADE_SUBJECT: &str = "trade.binance.spot.BTC-USDT";
 pub(crate) struct Rig {
     pub(crate) nats: NatsServer,
     pub(crate) clickhouse: ClickHouse,
+    /// Where the cold tier has an engine of its own.
+    pub(crate) cold_clickhouse: Option<ClickHouse>,
     pub(crate) hot: Store,
     pub(crate) cold: Store,
     dir: tempfile::TempDir,
-    sql: clickhouse::Client,
+    hot_sql: clickhouse::Client,
+    cold_sql: clickhouse::Client,
     bus: Bus,
     consumer: Consumer,
 }
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::launch(None).await
+    }
+
+    /// With an engine for each tier, to be killed one by one.
+    pub(crate) async fn start_with_two_engines() -> Self {
+        Self::launch(Some(ClickHouse::start())).await
+    }
+
+    async fn launch(cold_clickhouse: Option<ClickHouse>) -> Self {
         let (nats, clickhouse) = (NatsServer::start(), ClickHouse::start());
-        let store = |config: ClickHouseConfig| {
-            Store::new(ClickHouseConfig { url: clickhouse.url(), ..config }).unwrap()
+        let (hot_url, cold_url) = (clickhouse.url(), cold_clickhouse.as_ref().unwrap_or(&clickhouse).url());
+        let store = |url: &str, config: ClickHouseConfig| {
+            Store::new(ClickHouseConfig { url: url.to_owned(), ..config }).unwrap()
         };
-        let (hot, cold) = (store(ClickHouseConfig::default()), store(ClickHouseConfig::cold()));
+        let hot = store(&hot_url, ClickHouseConfig::default());
+        let cold = store(&cold_url, ClickHouseConfig::cold());
         let bus =
             Bus::connect(&NatsConfig { url: nats.url(), ..NatsConfig::default() }, "test").await.unwrap();
         let steps = topology::plan(&bus, &topology::defaults(), topology::Allow::default()).await.unwrap();
@@ -48,17 +62,29 @@ impl Rig {
         let stream_created_us = bus.stream_state(streams::MARKET_DATA).await.unwrap().created_us;
         let epoch = Epoch { number: 1, stream_created_us, last_sequence: 0 };
         hot.enter_epoch(streams::MARKET_DATA, &epoch, Reason::First).await.unwrap();
-        let sql = clickhouse::Client::default()
-            .with_url(clickhouse.url())
-            .with_compression(clickhouse::Compression::None);
-        Self { nats, clickhouse, hot, cold, dir: tempfile::tempdir().unwrap(), sql, bus, consumer }
+        let [hot_sql, cold_sql] = [hot_url, cold_url].map(|url| {
+            clickhouse::Client::default().with_url(url).with_compression(clickhouse::Compression::None)
+        });
+        let dir = tempfile::tempdir().unwrap();
+        Self { nats, clickhouse, cold_clickhouse, hot, cold, dir, hot_sql, cold_sql, bus, consumer }
     }
 
-    /// Publishes trades with these ids and stores them in the hot tier. `acknowledge` says which of them, too.
+    /// Publishes trades with these ids and stores them in the hot tier, one in three of the day before. `acknowledge`
+    /// says which of them, too.
     pub(crate) async fn store_trades(&self, ids: std::ops::Range<u64>, acknowledge: impl Fn(u64) -> bool) {
+        self.store_trades_of(ids, |id| TODAY - i64::from(id.is_multiple_of(3)), acknowledge).await;
+    }
+
+    /// The same with the day of each trade, in days since 1970.
+    pub(crate) async fn store_trades_of(
+        &self,
+        ids: std::ops::Range<u64>,
+        day: impl Fn(u64) -> i64,
+        acknowledge: impl Fn(u64) -> bool,
+    ) {
         let publisher = self.bus.publisher(PublisherConfig::default());
         for id in ids.clone() {
-            let (subject, payload) = (TRADE_SUBJECT.to_owned(), Bytes::from(trade(id)));
+            let (subject, payload) = (TRADE_SUBJECT.to_owned(), Bytes::from(trade(id, day(id))));
             publisher.publish(Outgoing { subject, message_id: format!("{id}"), payload }).await.unwrap();
         }
         publisher.drain().await.unwrap();
@@ -84,16 +110,24 @@ impl Rig {
         }
     }
 
+    /// The stream forgets its messages, as it does after its `max_age`.
+    pub(crate) async fn purge_stream(&self) {
+        let subject = format!("$JS.API.STREAM.PURGE.{}", streams::MARKET_DATA);
+        let answer = self.bus.ask(&subject, Bytes::new()).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).contains("\"success\":true"));
+    }
+
     pub(crate) fn spawn(&self, name: &str, arguments: &[&str], more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_marketprism-cold-storage"));
         command
             .args(arguments)
             .env("MARKETPRISM__NATS__URL", self.nats.url())
             .env("MARKETPRISM__HOT__URL", self.clickhouse.url())
-            .env("MARKETPRISM__COLD__URL", self.clickhouse.url())
+            .env("MARKETPRISM__COLD__URL", self.cold_clickhouse.as_ref().unwrap_or(&self.clickhouse).url())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__REPLICATION__INTERVAL", "100ms")
             .env("MARKETPRISM__REPLICATION__ROWS_MAX", "1000")
+            .env("MARKETPRISM__RELEASE__RETENTION", "10000days")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__METRICS_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__ADDRESSES_FILE", self.addresses_file(name))
@@ -102,7 +136,11 @@ impl Rig {
     }
 
     pub(crate) fn service(&self, name: &str) -> Process {
-        let mut process = self.spawn(name, &[], &[]);
+        self.service_with(name, &[])
+    }
+
+    pub(crate) fn service_with(&self, name: &str, more: &[(&str, &str)]) -> Process {
+        let mut process = self.spawn(name, &[], more);
         process.wait_for_file(&self.addresses_file(name), DEADLINE);
         process
     }
@@ -122,12 +160,17 @@ impl Rig {
         answer
     }
 
+    /// Asks the engine of the tier that the question names.
     pub(crate) async fn number(&self, question: &str) -> u64 {
-        self.sql.query_raw(question).fetch_one::<u64>().await.unwrap()
+        self.engine_of(question).query_raw(question).fetch_one::<u64>().await.unwrap()
     }
 
     pub(crate) async fn run(&self, statement: &str) {
-        self.sql.query_raw(statement).execute().await.unwrap();
+        self.engine_of(statement).query_raw(statement).execute().await.unwrap();
+    }
+
+    fn engine_of(&self, statement: &str) -> &clickhouse::Client {
+        if statement.contains("marketprism_cold.") { &self.cold_sql } else { &self.hot_sql }
     }
 
     pub(crate) async fn wait_for_watermark(&self, sequence: u64) {
@@ -139,19 +182,26 @@ impl Rig {
 
     /// Both tiers hold these trades, the same rows, each once.
     pub(crate) async fn assert_same(&self, trades: u64) {
-        for tier in ["hot", "cold"] {
-            assert_eq!(self.number(&format!("SELECT count() FROM marketprism_{tier}.trades")).await, trades);
-        }
-        let both = "SELECT count() FROM (SELECT * FROM marketprism_hot.trades INTERSECT DISTINCT \
-                    SELECT * FROM marketprism_cold.trades)";
-        assert_eq!(self.number(both).await, trades);
+        let [hot, cold] = ["hot", "cold"].map(|tier| {
+            format!(
+                "SELECT count(), uniqExact(stream_seq), uniqExact(trade_id), sum(cityHash64(*)) \
+                 FROM (SELECT * EXCEPT (is_maker, contracts, first_trade_id, last_trade_id, trade_sequence) \
+                 FROM marketprism_{tier}.trades)"
+            )
+        });
+        let hot = self.hot_sql.query_raw(&hot).fetch_one::<(u64, u64, u64, u64)>().await.unwrap();
+        let cold = self.cold_sql.query_raw(&cold).fetch_one::<(u64, u64, u64, u64)>().await.unwrap();
+        assert_eq!(hot, cold);
+        assert_eq!((hot.0, hot.1, hot.2), (trades, trades, trades));
     }
 }
 
-/// A trade of 2026-10-08, one in three of the day before.
-fn trade(id: u64) -> String {
-    let event = 1_791_417_600_000_000 + i64::try_from(id).unwrap()
-        - if id.is_multiple_of(3) { 60_000_000 } else { 0 };
+/// 2026-01-06, in days since 1970: old enough to be released.
+pub(crate) const TODAY: i64 = 20_459;
+
+/// A trade as many microseconds after the beginning of a day as its id says.
+fn trade(id: u64, day: i64) -> String {
+    let event = day * 86_400_000_000 + i64::try_from(id).unwrap();
     format!(
         r#"{{"data_type":"trade","exchange":"binance","market_type":"spot","symbol":"BTC-USDT","instrument_id":"BTCUSDT","ts_event_us":{event},"ts_recv_us":{event},"source":"ws","schema":1,"trade_id":"{id}","price":"100","quantity":"1","side":"buy"}}"#
     )
