@@ -1,4 +1,4 @@
-//! Development commands: ci, tidy, docs, demo, bench.
+//! Development commands: ci, tidy, docs, bench, chaos.
 //!
 //! Laptop and CI run the same lists; whatever must run before cargo exists is in `scripts/`.
 #![allow(
@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod ci;
 mod docs;
 mod tidy;
@@ -31,6 +32,8 @@ enum Command {
     Docs(docs::DocsArgs),
     /// Rates, lag, CPU and memory of the pieces and of the whole pipeline, in one table
     Bench(bench::BenchArgs),
+    /// Kills the processes of the running pipeline at random, round after round, and proves that nothing is lost or doubled
+    Chaos(chaos::ChaosArgs),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Docs(args) => docs::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
