@@ -54,11 +54,23 @@ impl Store {
         if !config.password.reveal().is_empty() {
             server = server.with_password(config.password.reveal());
         }
+        if config.placement().is_replicated() {
+            // Acknowledged is what the majority of the replicas has, and whichever of them is asked knows all of that: behind
+            // an address of several replicas, one that lags would say that a row is not stored. It refuses instead.
+            server = server
+                .with_setting("insert_quorum", "auto")
+                .with_setting("insert_quorum_parallel", "0")
+                .with_setting("insert_quorum_timeout", config.insert_timeout.as_millis().to_string())
+                .with_setting("select_sequential_consistency", "1");
+        }
         let client = server.clone().with_database(&config.database);
         let block_rows = BLOCK_ROWS_MAX.to_string();
         let inserter = client
             .clone()
             .with_validation(false)
+            // Rows are told apart by their sequence. A replicated table takes equal blocks for one, and would swallow
+            // rows that were deleted and are copied again.
+            .with_setting("insert_deduplicate", "0")
             .with_setting("max_insert_block_size", &block_rows)
             .with_setting("min_insert_block_size_rows", &block_rows)
             .with_setting("min_insert_block_size_bytes", "0")

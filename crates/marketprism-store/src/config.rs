@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::schema::Placement;
+
 /// A field that cannot be used; services put their section's name before `field`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: `{value}` {reason}")]
@@ -36,6 +38,10 @@ pub struct ClickHouseConfig {
     pub url: String,
     /// The database of this tier.
     pub database: String,
+    /// Engine of the tables: `MergeTree`, or `ReplicatedMergeTree`, with or without its path and replica.
+    pub engine: String,
+    /// The cluster on all of whose servers tables are made; needs a replicated engine.
+    pub cluster: Option<String>,
     /// User name.
     pub user: String,
     /// Password of `user`; empty for none.
@@ -61,6 +67,8 @@ impl Default for ClickHouseConfig {
         Self {
             url: "http://127.0.0.1:8123".to_owned(),
             database: "marketprism_hot".to_owned(),
+            engine: Placement::SINGLE.engine.to_owned(),
+            cluster: None,
             user: "default".to_owned(),
             password: Credential::default(),
             compression: Compression::None,
@@ -83,6 +91,12 @@ impl ClickHouseConfig {
         }
     }
 
+    /// Engine and cluster of the tables.
+    #[must_use]
+    pub fn placement(&self) -> Placement<'_> {
+        Placement { engine: &self.engine, cluster: self.cluster.as_deref() }
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors
@@ -103,6 +117,7 @@ impl ClickHouseConfig {
         if self.database.is_empty() || !self.database.bytes().all(word) {
             return refuse("database", &self.database, "is not a name of letters, digits and _");
         }
+        self.placement().validate()?;
         for (field, value) in [
             ("connect_timeout", self.connect_timeout),
             ("query_timeout", self.query_timeout),

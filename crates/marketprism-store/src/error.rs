@@ -72,6 +72,18 @@ pub enum StoreError {
         /// Files not applied.
         missing: String,
     },
+    /// Inserts would be answered before they are on the disk, and this service was told not to change that.
+    #[error(
+        "database {database} may lose acknowledged rows in a power cut ({}): set it to 1 for these tables, or accept it \
+         with `clickhouse.fsync: false`",
+        .lacking.join("; ")
+    )]
+    NotDurable {
+        /// The database.
+        database: String,
+        /// One line a table: its setting.
+        lacking: Vec<String>,
+    },
     /// The tables are not as this release needs them.
     #[error("database {database} differs from the schema of this release: {}", .differences.join("; "))]
     SchemaDiffers {
@@ -97,6 +109,7 @@ impl StoreError {
             | Self::ServerVersion { .. }
             | Self::SchemaNewer { .. }
             | Self::SchemaOlder { .. }
+            | Self::NotDurable { .. }
             | Self::SchemaDiffers { .. } => false,
         }
     }
@@ -108,8 +121,10 @@ impl StoreError {
     }
 }
 
-/// Codes of a server in trouble: timeout, too many queries, memory, network, parts, read-only, shutdown, disk.
-const TRANSIENT: &[u32] = &[3, 32, 159, 202, 209, 210, 236, 241, 242, 243, 252, 319, 394, 425, 439, 473, 999];
+/// Codes of a server in trouble: timeout, too many queries, memory, network, parts, read-only, shutdown, disk, keeper,
+/// replicas too few or behind.
+const TRANSIENT: &[u32] =
+    &[3, 32, 159, 202, 209, 210, 225, 236, 241, 242, 243, 252, 285, 286, 289, 319, 394, 425, 439, 473, 999];
 /// Codes about values: cannot parse, incorrect data, type mismatch, out of bound, overflow, violated constraint.
 const REFUSAL_OF_DATA: &[u32] = &[6, 27, 38, 41, 53, 69, 72, 117, 321, 407, 469];
 

@@ -117,8 +117,8 @@ impl Store {
         let table = table(data_type);
         let operation = format!("wait for running inserts into {table}");
         let question = format!(
-            "SELECT count() FROM system.processes WHERE current_database = '{}' \
-             AND match(query, '^INSERT INTO `?{table}`?[ (]')",
+            "SELECT count() FROM {} WHERE current_database = '{}' AND match(query, '^INSERT INTO `?{table}`?[ (]')",
+            self.config.placement().everywhere("system.processes"),
             self.config.database
         );
         let deadline = Instant::now() + self.config.insert_timeout;

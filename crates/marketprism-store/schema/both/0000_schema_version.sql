@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {database}.`schema_version`
+CREATE TABLE IF NOT EXISTS {database}.`schema_version`{on_cluster}
 (
     `version` UInt32 COMMENT 'Number of the file' CODEC(ZSTD(1)),
     `name` String COMMENT 'Name of the file' CODEC(ZSTD(1)),

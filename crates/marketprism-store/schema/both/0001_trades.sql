@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {database}.`trades`
+CREATE TABLE IF NOT EXISTS {database}.`trades`{on_cluster}
 (
     `timestamp` DateTime64(6, 'UTC') COMMENT 'When the exchange says it happened, our clock where timestamp_source is recv' CODEC(Delta, ZSTD(1)),
     `exchange` LowCardinality(String) COMMENT 'Exchange token, such as binance' CODEC(ZSTD(1)),

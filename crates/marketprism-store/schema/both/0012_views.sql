@@ -1,4 +1,4 @@
-CREATE OR REPLACE VIEW {database}.`candles` AS
+CREATE OR REPLACE VIEW {database}.`candles`{on_cluster} AS
 SELECT
     exchange, market_type, symbol,
     toStartOfInterval(timestamp, toIntervalSecond({interval_seconds:UInt32})) AS time,
@@ -14,28 +14,28 @@ FROM {database}.`trades`
 GROUP BY exchange, market_type, symbol, time
 COMMENT 'Bars of any length: candles(interval_seconds = 120). Made of the trades from time until time + interval. Volumes in base and quote units, buy_volume of takers who bought, trades counts the single trades of aggregates. An interval without a trade has no row'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_1s` AS SELECT * FROM {database}.`candles`(interval_seconds = 1)
+CREATE OR REPLACE VIEW {database}.`candles_1s`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 1)
 COMMENT 'Bars of 1 second, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_1m` AS SELECT * FROM {database}.`candles`(interval_seconds = 60)
+CREATE OR REPLACE VIEW {database}.`candles_1m`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 60)
 COMMENT 'Bars of 1 minute, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_5m` AS SELECT * FROM {database}.`candles`(interval_seconds = 300)
+CREATE OR REPLACE VIEW {database}.`candles_5m`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 300)
 COMMENT 'Bars of 5 minutes, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_15m` AS SELECT * FROM {database}.`candles`(interval_seconds = 900)
+CREATE OR REPLACE VIEW {database}.`candles_15m`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 900)
 COMMENT 'Bars of 15 minutes, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_1h` AS SELECT * FROM {database}.`candles`(interval_seconds = 3600)
+CREATE OR REPLACE VIEW {database}.`candles_1h`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 3600)
 COMMENT 'Bars of 1 hour, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_4h` AS SELECT * FROM {database}.`candles`(interval_seconds = 14400)
+CREATE OR REPLACE VIEW {database}.`candles_4h`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 14400)
 COMMENT 'Bars of 4 hours from 00:00 UTC, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`candles_1d` AS SELECT * FROM {database}.`candles`(interval_seconds = 86400)
+CREATE OR REPLACE VIEW {database}.`candles_1d`{on_cluster} AS SELECT * FROM {database}.`candles`(interval_seconds = 86400)
 COMMENT 'Bars of 1 day from 00:00 UTC, see candles'
 ;
-CREATE OR REPLACE VIEW {database}.`best_bid_ask` AS
+CREATE OR REPLACE VIEW {database}.`best_bid_ask`{on_cluster} AS
 SELECT
     timestamp AS time, exchange, market_type, symbol,
     best_bid_price AS bid_price, best_bid_quantity AS bid_quantity,
@@ -46,7 +46,7 @@ SELECT
 FROM {database}.`orderbooks`
 COMMENT 'The best bid and ask of each stored book, NULL where a side is empty'
 ;
-CREATE OR REPLACE VIEW {database}.`orderbook_at` AS
+CREATE OR REPLACE VIEW {database}.`orderbook_at`{on_cluster} AS
 WITH book AS
 (
     SELECT timestamp, last_update_id, bids, asks

@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {database}.`replication_log`
+CREATE TABLE IF NOT EXISTS {database}.`replication_log`{on_cluster}
 (
     `table_name` LowCardinality(String) COMMENT 'Table the range was copied to' CODEC(ZSTD(1)),
     `stream_epoch` UInt32 COMMENT 'Epoch of the sequences' CODEC(ZSTD(1)),

@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {database}.`release_log`
+CREATE TABLE IF NOT EXISTS {database}.`release_log`{on_cluster}
 (
     `table_name` LowCardinality(String) COMMENT 'Table of the hot tier' CODEC(ZSTD(1)),
     `day` Date COMMENT 'Day of the rows (UTC): the partition' CODEC(ZSTD(1)),

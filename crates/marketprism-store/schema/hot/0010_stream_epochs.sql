@@ -1,4 +1,4 @@
-CREATE TABLE IF NOT EXISTS {database}.`stream_epochs`
+CREATE TABLE IF NOT EXISTS {database}.`stream_epochs`{on_cluster}
 (
     `stream` LowCardinality(String) COMMENT 'Name of the stream' CODEC(ZSTD(1)),
     `epoch` UInt32 COMMENT 'stream_epoch of the rows of this incarnation, from 1' CODEC(ZSTD(1)),

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn no_column_that_may_be_null_makes_the_hash_of_its_row_null() {
         for column in columns(Tier::Hot).iter().filter(|column| column.is_stored()) {
-            let by_itself = hashed(column.table).contains(&format!("ifNull(cityHash64(`{}`), 0)", column.name));
+            let by_itself =
+                hashed(column.table).contains(&format!("ifNull(cityHash64(`{}`), 0)", column.name));
             assert_eq!(by_itself, column.kind.contains("Nullable("), "{column:?}");
         }
     }

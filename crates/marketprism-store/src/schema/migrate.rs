@@ -3,7 +3,7 @@
 use clickhouse::Row;
 use serde::Serialize;
 
-use super::{ENGINE, File, SCHEMA_VERSION, SchemaMode, Tier, columns};
+use super::{File, SCHEMA_VERSION, SchemaMode, Tier, make_database};
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::insert::now_micros;
@@ -28,8 +28,8 @@ impl Store {
     /// Applies the schema files that the database lacks, where `mode` allows it, and checks the result.
     ///
     /// # Errors
-    /// [`StoreError::SchemaNewer`], [`StoreError::SchemaOlder`], [`StoreError::SchemaDiffers`]: nothing that exists was
-    /// changed. [`StoreError::Request`] when the server does not do it.
+    /// [`StoreError::SchemaNewer`], [`StoreError::SchemaOlder`], [`StoreError::SchemaDiffers`],
+    /// [`StoreError::NotDurable`]: nothing that exists was changed. [`StoreError::Request`] when the server does not do it.
     pub async fn migrate(&self, tier: Tier, mode: SchemaMode) -> Result<Migrated, StoreError> {
         let database = &self.config.database;
         let mut seen = self.versions_applied().await?;
@@ -43,9 +43,9 @@ impl Store {
             return Err(StoreError::SchemaOlder { database: database.clone(), missing });
         }
         if !lacking.is_empty() {
-            let make = format!("CREATE DATABASE IF NOT EXISTS `{database}`");
+            let make = make_database(database, self.config.placement());
             self.ask("create the database", self.server.query_raw(&make).execute()).await?;
-            for statement in SCHEMA_VERSION.statements(database, ENGINE) {
+            for statement in SCHEMA_VERSION.statements(database, self.config.placement()) {
                 self.execute("create schema_version", &statement).await?;
             }
         }
@@ -54,9 +54,7 @@ impl Store {
             seen.push(file.version);
         }
         self.check_schema(tier).await?;
-        if mode == SchemaMode::Apply {
-            self.set_fsync(tier).await?;
-        }
+        self.make_durable(tier, mode).await?;
         Ok(Migrated { version: known, applied: lacking.iter().map(|file| file.name).collect() })
     }
 
@@ -76,7 +74,7 @@ impl Store {
 
     async fn apply(&self, file: &File) -> Result<(), StoreError> {
         let operation = format!("apply schema file {}", file.name);
-        for statement in file.statements(&self.config.database, ENGINE) {
+        for statement in file.statements(&self.config.database, self.config.placement()) {
             self.execute(&operation, &statement).await?;
         }
         let row = VersionRow { version: file.version, name: file.name, applied_at: now_micros() };
@@ -87,27 +85,6 @@ impl Store {
         };
         self.ask(&operation, written).await?;
         tracing::info!(database = self.config.database, file = file.name, "schema file applied");
-        Ok(())
-    }
-
-    /// Makes inserts durable, or not, as configured: a setting of each table, changed only where it differs.
-    async fn set_fsync(&self, tier: Tier) -> Result<(), StoreError> {
-        let on = u8::from(self.config.fsync);
-        let operation = "read the settings of the tables";
-        let lacking = self
-            .client
-            .query("SELECT name FROM system.tables WHERE database = currentDatabase() AND position(engine_full, ?) = 0")
-            .bind(format!("fsync_after_insert = {on}, fsync_part_directory = {on}"))
-            .fetch_all::<String>();
-        let lacking = self.ask(operation, lacking).await?;
-        for table in columns(tier).iter().filter(|one| one.is_table()).map(|one| one.table) {
-            if lacking.iter().any(|name| name == table) {
-                let change = format!(
-                    "ALTER TABLE `{table}` MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}"
-                );
-                self.execute(&format!("set fsync of {table}"), &change).await?;
-            }
-        }
         Ok(())
     }
 }

@@ -1,17 +1,20 @@
 //! The tables of both tiers: numbered files of SQL, applied in order and never edited after a release.
 //!
 //! The nine message tables and the views on them are the same in both tiers; the hot tier adds `stream_epochs`, the cold
-//! one `replication_log` and `release_log`. What the files add up to is written down in `columns.tsv`, which the start-up check compares with
-//! the server and a test compares with what the files really make.
+//! one `replication_log` and `release_log`. What the files add up to is written down in `columns.tsv`, which the start-up
+//! check compares with the server and a test compares with what the files really make.
 
 mod check;
 pub(crate) mod columns;
+mod durability;
 mod migrate;
+mod placement;
 
 use serde::{Deserialize, Serialize};
 
 pub use columns::{Column, columns};
 pub use migrate::Migrated;
+pub use placement::Placement;
 
 /// Which of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +47,16 @@ pub struct File {
 }
 
 impl File {
-    /// The statements for one database and table engine, each of which can be repeated. A line `;` ends all but the last.
+    /// The statements for one database, each of which can be repeated. A line `;` ends all but the last.
     #[must_use]
-    pub fn statements(&self, database: &str, engine: &str) -> Vec<String> {
-        let text = self.template.replace("{database}", &format!("`{database}`")).replace("{engine}", engine);
+    pub fn statements(&self, database: &str, placement: Placement<'_>) -> Vec<String> {
+        let text = self.template.replace("{database}", &format!("`{database}`"));
+        // The engine last: its own {database} is for the server.
+        let text =
+            text.replace("{on_cluster}", &placement.on_cluster()).replace("{engine}", placement.engine);
         text.split("\n;\n").map(|statement| format!("{}\n", statement.trim_end())).collect()
     }
 }
-
-/// The engine of every table on a server without replicas.
-pub const ENGINE: &str = "MergeTree";
 
 macro_rules! file {
     ($version:literal, $folder:literal, $name:literal) => {
@@ -81,6 +84,7 @@ const HOT: &[File] = &[
     file!(10, "hot", "0010_stream_epochs"),
     file!(11, "both", "0011_trade_sequence"),
     file!(12, "both", "0012_views"),
+    file!(13, "hot", "0013_stream_losses"),
 ];
 
 const COLD: &[File] = &[
@@ -121,10 +125,14 @@ impl Tier {
 
 /// Every statement that makes a tier's database, in order: for operators who apply it themselves, and for documentation.
 #[must_use]
-pub fn statements(tier: Tier, database: &str, engine: &str) -> Vec<String> {
-    let make = format!("CREATE DATABASE IF NOT EXISTS `{database}`\n");
+pub fn statements(tier: Tier, database: &str, placement: Placement<'_>) -> Vec<String> {
+    let make = format!("{}\n", make_database(database, placement));
     let files = std::iter::once(&SCHEMA_VERSION).chain(tier.files());
-    std::iter::once(make).chain(files.flat_map(|file| file.statements(database, engine))).collect()
+    std::iter::once(make).chain(files.flat_map(|file| file.statements(database, placement))).collect()
+}
+
+pub(crate) fn make_database(database: &str, placement: Placement<'_>) -> String {
+    format!("CREATE DATABASE IF NOT EXISTS `{database}`{}", placement.on_cluster())
 }
 
 #[cfg(test)]
@@ -138,7 +146,7 @@ mod tests {
                 assert_eq!(file.version, version);
                 assert!(file.name.starts_with(&format!("{version:04}_")), "{}", file.name);
             }
-            for statement in statements(tier, "somewhere", ENGINE) {
+            for statement in statements(tier, "somewhere", Placement::SINGLE) {
                 assert!(!statement.contains([';', '?']), "{statement}");
                 // What is left are parameters of views: {at:DateTime64(6, 'UTC')}.
                 let holders = statement.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());

@@ -1,6 +1,7 @@
 //! The store against the real engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod clusters;
 mod connection;
 mod ranges;
 mod round_trip;

@@ -1,7 +1,7 @@
 //! The schema: applied once, repeated without harm, and refused when it is not ours.
 
 use marketprism_core::decimal::SCALE;
-use marketprism_store::schema::{columns, statements};
+use marketprism_store::schema::{Placement, columns, statements};
 use marketprism_store::{SchemaMode, Store, StoreError, Tier};
 use marketprism_testkit::ClickHouse;
 
@@ -38,7 +38,7 @@ async fn applying_is_repeatable_and_checking_changes_nothing() {
 async fn statements_for_operators_make_the_same_tables() {
     let server = ClickHouse::start();
     let sql = Sql::new(&server, "default");
-    for statement in statements(Tier::Cold, "by_hand", "MergeTree") {
+    for statement in statements(Tier::Cold, "by_hand", Placement::SINGLE) {
         sql.run(&statement).await;
     }
     Store::new(config(&server, "by_hand")).unwrap().check_schema(Tier::Cold).await.unwrap();

@@ -28,3 +28,34 @@ async fn a_start_that_cannot_work_says_why() {
     let (code, log) = failed(&[]);
     assert!(code == Some(1) && log.contains("has schema version 99"), "{log}");
 }
+
+#[tokio::test]
+async fn passwords_are_in_no_log() {
+    let secret = "correct-horse-battery";
+    let server = marketprism_testkit::ClickHouse::start_with(&[
+        ("MARKETPRISM__PASSWORD", secret),
+        ("MARKETPRISM__LOGGING__LEVEL", "trace"),
+    ]);
+    let rig = Rig::start().await;
+    let url = server.url();
+    let with = |name: &str, password: &str| {
+        let more = [
+            ("MARKETPRISM__COLD__URL", url.as_str()),
+            ("MARKETPRISM__COLD__PASSWORD", password),
+            ("MARKETPRISM__HOT__PASSWORD", password),
+            ("MARKETPRISM__LOGGING__LEVEL", "trace"),
+        ];
+        let mut service = rig.spawn(name, &[], &more);
+        assert_eq!(service.wait().code(), Some(1));
+        service.log()
+    };
+    let refused = with("refused", "wrong-staple");
+    assert!(refused.contains("failed to prepare the cold tier") && !refused.contains("staple"), "{refused}");
+    // The cold tier is made; the hot one, without a password, refuses this one.
+    let made = with("made", secret);
+    assert!(made.contains("schema file applied") && made.contains("failed to find the hot tier"), "{made}");
+    assert!(!made.contains(secret), "{made}");
+    let mut server = server;
+    let log = server.process().log();
+    assert!(!log.is_empty() && !log.contains(secret), "{log}");
+}
