@@ -22,4 +22,4 @@ pub use decimal::{Decimal, DecimalError};
 pub use instrument::{Instrument, InstrumentError};
 pub use message::{DecodeError, InvalidField, Message};
 pub use subject::{Subject, SubjectError};
-pub use time::Timestamp;
+pub use time::{Timestamp, TimestampError};

@@ -1,6 +1,7 @@
 //! Times: µs since 1970-01-01 UTC, as the wire and the tables carry them. Reads no clock.
 
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -74,6 +75,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// RFC 3339 with any precision, cut to µs.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let time: jiff::Timestamp = text
+            .parse()
+            .map_err(|_| TimestampError(text.to_owned(), "is no time such as 2026-11-21T06:30:00Z"))?;
+        Self::from_micros(time.as_microsecond())
+            .ok_or_else(|| TimestampError(text.to_owned(), "is not between 1970 and 2200"))
+    }
+}
+
+/// A text that is no time of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` {1}")]
+pub struct TimestampError(String, &'static str);
+
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let micros = i64::deserialize(deserializer)?;
@@ -100,6 +119,11 @@ mod tests {
     fn prints_for_people() {
         let time = Timestamp::from_micros(1_700_000_000_000_001).unwrap();
         assert_eq!(time.to_string(), "2023-11-14T22:13:20.000001Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        for bad in ["yesterday", "1950-01-01T00:00:00Z"] {
+            let error = bad.parse::<Timestamp>().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
     }
 
     #[test]

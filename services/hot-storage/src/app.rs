@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use marketprism_bus::{Bus, Consumer, ConsumerConfig, topology as broker};
 use marketprism_core::{DataType, subject, topology};
-use marketprism_service::{Context, NoArgs, Report, Service};
+use marketprism_service::{Context, Report, Service};
 use marketprism_store::{Store, Tier};
 use tokio::time::{Instant, sleep};
 
+use crate::Arguments;
 use crate::config::Config;
 use crate::epochs::Locator;
 use crate::lane::Lane;
@@ -17,7 +18,7 @@ use crate::probes;
 const WAIT_STEP: Duration = Duration::from_millis(500);
 
 /// Connects, checks, and starts the lanes.
-pub(crate) async fn start(config: Config, _: NoArgs, service: Service) -> Result<(), Report> {
+pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
     let bus = Bus::connect_within(&config.nats, "hot-storage", config.wait.get()).await?;
     let store = Store::new(config.clickhouse.clone())?;
     let version = answering(&store, config.wait.get()).await?;

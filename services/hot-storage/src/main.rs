@@ -7,6 +7,7 @@
 mod app;
 mod claim;
 mod config;
+mod dead_letters;
 mod epochs;
 mod insertion;
 mod lane;
@@ -15,7 +16,7 @@ mod probes;
 
 use std::process::ExitCode;
 
-use marketprism_service::{Descriptor, LegacyVariable};
+use marketprism_service::{Descriptor, Invocation, LegacyVariable};
 
 const DESCRIPTOR: Descriptor = Descriptor {
     name: "hot-storage",
@@ -30,6 +31,29 @@ const DESCRIPTOR: Descriptor = Descriptor {
     ],
 };
 
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the binary can do beside storing.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Messages that could never be stored: list them, show them, publish them again after a fix
+    DeadLetters(dead_letters::DeadLettersArgs),
+}
+
 fn main() -> ExitCode {
-    marketprism_service::run(DESCRIPTOR, app::start)
+    let invocation = match Invocation::<Arguments>::parse(DESCRIPTOR) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    match &invocation.arguments.command {
+        Some(Command::DeadLetters(arguments)) => {
+            let arguments = arguments.clone();
+            invocation.perform(|config, _: Arguments, stop| dead_letters::run(config, arguments, stop))
+        }
+        None => invocation.serve(app::start),
+    }
 }

@@ -3,6 +3,7 @@
 
 mod connect;
 mod consumer;
+mod dead_letters;
 mod pins;
 mod publisher;
 mod requests;

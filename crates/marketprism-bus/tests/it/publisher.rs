@@ -24,7 +24,7 @@ async fn what_is_drained_is_stored_in_order() {
     assert!(all.iter().enumerate().all(|(place, delivery)| number(delivery) == place as u64));
     assert_eq!(all[7].message_id(), Some("trade:7"));
     let last = bus.last_message("MARKET_DATA", "trade.binance.spot.S2").await.unwrap().unwrap();
-    assert_eq!((last.sequence, last.message_id.as_deref()), (4_998, Some("trade:4997")));
+    assert_eq!((last.sequence, last.message_id()), (4_998, Some("trade:4997")));
     assert_eq!(bus.last_message("MARKET_DATA", "trade.nobody.spot.X").await.unwrap(), None);
 }
 
