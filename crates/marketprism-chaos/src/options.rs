@@ -29,7 +29,7 @@ pub(crate) struct Options {
     symbols: u16,
     /// Markets that are collected
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Market::ALL)]
-    markets: Vec<Market>,
+    pub(crate) markets: Vec<Market>,
     /// How long data flows undisturbed before the faults of a round
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub(crate) calm: Duration,

@@ -1,5 +1,6 @@
 //! One round: flow, faults, recovery, silence, comparison.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,6 +38,10 @@ pub(crate) struct Arena {
     pub(crate) reconciler: Reconciler,
     /// At the end of the round before.
     pub(crate) totals: Totals,
+    /// Markets that are collected, by the collector's names.
+    pub(crate) markets: BTreeSet<&'static str>,
+    /// Trade and book streams of all of them: a collector that has just started knows fewer.
+    pub(crate) streams: usize,
 }
 
 /// What a round came to.
@@ -66,6 +71,9 @@ impl Arena {
     pub(crate) async fn round(&mut self, faults: &[Fault], calm: Duration) -> Result<Outcome, Failure> {
         // 1. Data flows.
         self.control("resume").await?;
+        if self.streams == 0 {
+            self.wait_well(0).await?;
+        }
         sleep(calm).await;
         // 2. Faults.
         faults::commit(faults, &mut self.stack, &self.links).await?;
@@ -111,16 +119,32 @@ impl Arena {
         }
     }
 
-    async fn troubles(&self, since_us: i64) -> Option<String> {
+    async fn troubles(&mut self, since_us: i64) -> Option<String> {
         for service in ["hot-storage", "cold-storage"] {
             if let Err(trouble) = self.http.answers(&self.stack.health_url(service)).await {
                 return Some(trouble);
             }
         }
         match self.http.get_json(&self.stack.status_url()).await {
-            Ok(status) => stream_trouble(&status, since_us),
+            Ok(status) => {
+                self.streams = self.streams.max(watched(&status).count());
+                self.market_trouble(&status).or_else(|| stream_trouble(&status, since_us))
+            }
             Err(failure) => Some(failure.to_string()),
         }
+    }
+
+    /// What the collector does not know yet.
+    fn market_trouble(&self, status: &Value) -> Option<String> {
+        let connections = status.get("connections").and_then(Value::as_array)?;
+        let known: BTreeSet<_> =
+            connections.iter().filter_map(|connection| connection.get("exchange")?.as_str()).collect();
+        let missing: Vec<_> = self.markets.difference(&known).collect();
+        if !missing.is_empty() {
+            return Some(format!("the collector has no connection to {missing:?} yet"));
+        }
+        let streams = watched(status).count();
+        (streams < self.streams).then(|| format!("the collector has {streams} streams of {}", self.streams))
     }
 
     /// What the round came to; `None` where it is not good yet and this is not the `last` attempt.
@@ -170,22 +194,24 @@ impl Arena {
     }
 }
 
-/// The first trade or book stream that is not live, or brought nothing since.
+/// The trade and book streams of the collector's status page.
+fn watched(status: &Value) -> impl Iterator<Item = &Value> {
+    let streams = status.get("streams").and_then(Value::as_array).into_iter().flatten();
+    streams.filter(|stream| matches!(text(stream, "data_type"), "trade" | "orderbook"))
+}
+
+/// The first of them that is not live, or brought nothing since.
 fn stream_trouble(status: &Value, since_us: i64) -> Option<String> {
-    let text = |stream: &Value, field: &str| {
-        stream.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let streams = status.get("streams").and_then(Value::as_array)?;
-    let watched = |stream: &&Value| matches!(text(stream, "data_type").as_str(), "trade" | "orderbook");
-    let mut none = true;
-    for stream in streams.iter().filter(watched) {
-        none = false;
+    let is_well = |stream: &&Value| {
         let newest_us = stream.get("last_event_us").and_then(Value::as_i64).unwrap_or_default();
-        if text(stream, "state") != "live" || newest_us < since_us {
-            return Some(format!("the collector's stream {stream}"));
-        }
-    }
-    none.then(|| "the collector has no streams".to_owned())
+        text(stream, "state") == "live" && newest_us >= since_us
+    };
+    let unwell = watched(status).find(|stream| !is_well(stream))?;
+    Some(format!("the collector's stream {unwell}"))
+}
+
+fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn now_us() -> i64 {

@@ -87,7 +87,17 @@ async fn start(options: &Options, folder: &Folder, http: &Http) -> Result<Arena,
     let hot = Tier { url: stack.hot_url(), database: "marketprism_hot" };
     let cold = Tier { url: stack.cold_url(), database: "marketprism_cold" };
     let reconciler = Reconciler::new(http.clone(), folder.ledger(), hot.clone(), cold.clone());
-    Ok(Arena { stack, links, http: http.clone(), hot, cold, reconciler, totals: Totals::default() })
+    Ok(Arena {
+        stack,
+        links,
+        http: http.clone(),
+        hot,
+        cold,
+        reconciler,
+        totals: Totals::default(),
+        markets: options.markets.iter().map(|market| market.word()).collect(),
+        streams: 0,
+    })
 }
 
 impl Arena {
