@@ -92,7 +92,7 @@ impl Gate {
             ),
             Refusal::Refused => format!(
                 "{exchange} refuses this address (status {status}: {body}); use a proxy (exchanges.{exchange}.proxy) \
-                 or set exchanges.{exchange}.enabled: false; tried again in {pause_seconds} s"
+                 or set exchanges.{exchange}.enabled: false; tried again in {pause_seconds} s, or when it is enabled anew"
             ),
         };
         match refusal {
@@ -122,6 +122,13 @@ impl Gate {
         if known.as_ref().is_none_or(|known| known.until < closed.until) {
             *known = Some(closed);
         }
+    }
+
+    /// Opens the gate where the exchange refused this address: whoever asks for that has changed something. Limits and bans
+    /// hold: asking into them would make them longer.
+    pub(crate) fn forgive_refusal(&self) {
+        let mut closed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.take_if(|closed| Refusal::of_status(closed.status) == Some(Refusal::Refused));
     }
 
     /// Why it is closed now; `None` when it is open.
@@ -166,5 +173,10 @@ mod tests {
         for word in ["451", "restricted location", "exchanges.binance_spot.proxy", "enabled: false"] {
             assert!(closed.why.contains(word), "{}", closed.why);
         }
+        gate.forgive_refusal();
+        assert!(gate.closed().is_none());
+        gate.refused("binance_spot", 418, "banned", Some(60));
+        gate.forgive_refusal();
+        assert!(gate.closed().is_some(), "a ban is no refusal");
     }
 }

@@ -34,10 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Start of an error body kept for the log.
 const ERROR_BODY_CHARS_MAX: usize = 300;
 
-/// What is shared by all markets at one address: an exchange counts by address, not by our configuration. Bounded by the
-/// configured exchanges.
+/// What is shared by all markets at one address: an exchange counts by address, not by our configuration, and through another
+/// proxy we have another. Bounded by the exchanges and proxies that were ever configured.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hosts(Arc<Mutex<BTreeMap<String, Host>>>);
+pub(crate) struct Hosts(Arc<Mutex<BTreeMap<(String, Option<String>), Host>>>);
 
 #[derive(Debug, Clone)]
 struct Host {
@@ -77,6 +77,7 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
+    /// A host that refused us is asked again: an exchange is begun at the start, or by somebody who changed something.
     pub(crate) fn new(
         hosts: &Hosts,
         base: &str,
@@ -88,8 +89,9 @@ impl Rest {
             .user_agent(concat!("marketprism/", env!("CARGO_PKG_VERSION")));
         let client = way.of_http(client)?.build().context("failed to make the HTTP client")?;
         let base = base.trim_end_matches('/').to_owned();
+        let proxy = way.proxy_to(&base);
         let mut hosts = hosts.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = hosts.entry(base.clone()).or_insert_with(|| Host {
+        let host = hosts.entry((base.clone(), proxy.clone())).or_insert_with(|| Host {
             gate: Gate::default(),
             concurrent: Arc::new(Semaphore::new(CONCURRENT_MAX)),
             budgets: BTreeMap::new(),
@@ -97,10 +99,11 @@ impl Rest {
         for limit in integration.rest_limits {
             host.budgets.entry(limit.name).or_insert_with(|| Arc::new(Budget::new(limit)));
         }
+        host.gate.forgive_refusal();
         Ok(Self {
             exchange: integration.id,
             client,
-            proxy: way.proxy_to(&base),
+            proxy,
             base,
             host: host.clone(),
             limits: integration.rest_limits,
@@ -218,13 +221,18 @@ fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use marketprism_exchanges::registry;
+    use marketprism_service::Secret;
 
     use super::*;
 
     fn rest(hosts: &Hosts, base: &str, id: &str) -> Rest {
+        through(&Way::new(None), hosts, base, id)
+    }
+
+    fn through(way: &Way, hosts: &Hosts, base: &str, id: &str) -> Rest {
         // A second install in one process is refused and harmless.
         drop(rustls::crypto::ring::default_provider().install_default());
-        Rest::new(hosts, base, registry::find(id).unwrap(), &Way::new(None)).unwrap()
+        Rest::new(hosts, base, registry::find(id).unwrap(), way).unwrap()
     }
 
     #[test]
@@ -240,6 +248,10 @@ mod tests {
         }
         spot.gate().refused("okx_spot", 429, "", Some(9));
         assert!(swap.gate().closed().is_some() && elsewhere.gate().closed().is_none());
+        // The exchange sees another address of ours.
+        let way = Way::new(Some(&Secret::new("http://127.0.0.1:3128")));
+        let by_proxy = through(&way, &hosts, "https://x.example", "okx_spot");
+        assert!(by_proxy.gate().closed().is_none());
     }
 
     #[test]

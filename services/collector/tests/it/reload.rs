@@ -5,6 +5,7 @@ use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
 use serde_json::{Value, json};
 
+use crate::forward_proxy::ForwardProxy;
 use crate::rig::{DEADLINE, Rig};
 
 /// Spot alone, of three symbols the first.
@@ -167,4 +168,44 @@ async fn instruments_join_when_they_are_listed_and_leave_when_they_are_delisted(
     collected(&rig, &["BTC-USDT", "PEPE-USDT", "SOL-USDT"]).await;
     assert!(rig.collector.log().contains("instruments changed"));
     assert_btc_never_noticed(rig).await;
+}
+
+/// Binance refuses this address on spot, for ten minutes as it says; in truth it would answer again.
+async fn refused(rig: &Rig, status: u16) {
+    let refusal = |for_ms: u64| {
+        json!({
+            "fault": "rate_limit", "status": status, "market_type": "spot", "for_ms": for_ms, "retry_after_seconds": 600,
+        })
+    };
+    rig.control("fault", &refusal(600_000)).await;
+    rig.control("fault", &json!({ "fault": "disconnect", "market_type": "spot" })).await;
+    poll_until(DEADLINE, "the exchange is off", async || {
+        rig.health().await["checks"]["exchanges"].to_string().contains(&status.to_string())
+    })
+    .await;
+    rig.control("fault", &refusal(0)).await;
+}
+
+#[tokio::test]
+async fn an_exchange_that_refused_us_is_tried_at_once_when_it_is_enabled_anew_or_reached_another_way() {
+    let mut rig = Rig::start().await;
+    rig.flowing().await;
+    refused(&rig, 451).await;
+    for (is_enabled, done) in [(false, "stopped"), (true, "started")] {
+        rig.rewrite(|config| config["exchanges"]["binance_spot"]["enabled"] = json!(is_enabled));
+        let answer = rig.order("reload", &json!(null)).await;
+        assert_eq!(answer["done"][done], json!(["binance_spot"]), "{answer}");
+    }
+    rig.flowing().await;
+
+    refused(&rig, 403).await;
+    let proxy = ForwardProxy::start().await;
+    rig.rewrite(|config| config["proxy"] = json!(proxy.url("user", "secret")));
+    let answer = rig.order("reload", &json!(null)).await;
+    // Both: here they are one host, which has refused one address of ours.
+    assert_eq!(answer["done"]["restarted"], json!(["binance_spot", "binance_usdm"]), "{answer}");
+    rig.flowing().await;
+    assert!(proxy.requests() > 0);
+    rig.more_of_everything().await;
+    rig.finish().await.assert_trades_are_whole_or_declared();
 }
