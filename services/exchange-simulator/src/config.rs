@@ -10,13 +10,14 @@ use marketprism_service::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::binance::listing::PAIRS_PER_MARKET;
 use crate::binance::product::Product;
 use crate::exchange::Market;
 use crate::instrument::MarketType;
 
 /// Above this the pacing, not the machine, would be the limit.
 const RATE_MAX: u64 = 1_000_000;
+/// Twice the fifty symbols a market that a large collector has; each has a book of its own from the start.
+pub(crate) const SYMBOLS_MAX: u16 = 100;
 
 /// The whole configuration; `config/exchange-simulator.yaml` explains each key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,8 @@ pub struct SimulatorConfig {
     pub seed: u64,
     /// Messages a second over all instruments: trades (merged ones on USDⓈ-M and OKX) and book updates.
     pub rate: u64,
-    /// Instruments of each market, from the top of the built-in list; dated ones, inverse ones and indices come on top.
+    /// Instruments of each market, from the top of the built-in list and beyond it; dated ones, inverse ones and indices
+    /// come on top.
     pub symbols: usize,
     /// Markets that are served when nothing is replayed.
     pub markets: Vec<Market>,
@@ -259,7 +261,7 @@ impl Configuration for SimulatorConfig {
         };
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         within("rate", self.rate, RATE_MAX)?;
-        within("symbols", count(self.symbols), count(PAIRS_PER_MARKET))?;
+        within("symbols", count(self.symbols), SYMBOLS_MAX.into())?;
         within("history_trades_max", count(self.history_trades_max), 1_000_000)?;
         within("limits.streams_per_connection_max", count(self.limits.streams_per_connection_max), 1024)?;
         within("limits.okx_operations_per_hour", count(self.limits.okx_operations_per_hour), 480)?;

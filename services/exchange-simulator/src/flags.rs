@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::config::{CaptureFormat, SimulatorConfig, Speed};
+use crate::config::{CaptureFormat, SYMBOLS_MAX, SimulatorConfig, Speed};
 use crate::exchange::Market;
 use crate::instrument::MarketType;
 
@@ -22,8 +22,8 @@ pub struct Flags {
     /// Messages a second over all instruments
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: Option<u64>,
-    /// Instruments of each market, from the built-in list
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=16))]
+    /// Instruments of each market, from the built-in list and beyond it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=i64::from(SYMBOLS_MAX)))]
     symbols: Option<u16>,
     /// Markets that are served when nothing is replayed
     #[arg(long, value_name = "MARKET", value_delimiter = ',', conflicts_with = "replay")]

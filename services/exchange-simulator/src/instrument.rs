@@ -129,6 +129,18 @@ impl Instrument {
         }
     }
 
+    /// Whether it is no index, has no end and counts in base units.
+    pub(crate) fn is_pair(&self) -> bool {
+        let is_index = self.quote.is_empty();
+        !is_index && self.expiry.is_none() && self.contract().is_none_or(|one| !one.inverse)
+    }
+
+    /// The same of another base asset.
+    pub(crate) fn with_base(&self, base: &str) -> Self {
+        let instrument_id = self.instrument_id.replacen(&self.base, base, 1);
+        Self { base: base.to_owned(), instrument_id, ..self.clone() }
+    }
+
     /// A quantity of the wire in base units, rounded to 18 decimals where it is divided by the price. `None` where
     /// `quantity` or `price` is no plain decimal or the price is zero.
     pub(crate) fn base_quantity(&self, quantity: &str, price: &str) -> Option<CompactString> {
@@ -197,6 +209,14 @@ mod tests {
             usual_steps: 1,
             weight: 1,
         }
+    }
+
+    #[test]
+    fn another_base_is_another_name_and_nothing_else() {
+        let btc = Instrument { instrument_id: "BTC-USDC-SWAP".to_owned(), ..sized(Sizes::Base) };
+        let other = btc.with_base("SIM17");
+        assert_eq!((other.instrument_id.as_str(), other.symbol().as_str()), ("SIM17-USDC-SWAP", "SIM17-USD"));
+        assert_eq!(other.with_base("BTC"), btc);
     }
 
     #[test]

@@ -162,18 +162,22 @@ impl Simulator {
 }
 
 /// Every instrument of `markets`, and whether it is listed at the start: the first `symbols` pairs of each, and
-/// whatever is not a plain pair.
+/// whatever is not a plain pair. Where a market's own list is shorter, the rest is like its last pair.
 fn listed(markets: &[exchange::Market], symbols: usize) -> Vec<(Instrument, bool)> {
     let mut instruments = Vec::new();
     for market in markets {
-        let mut pairs = 0;
+        let (mut pairs, mut last_pair) = (0, None);
         for instrument in market.instruments() {
-            let is_index = instrument.quote.is_empty();
-            let is_pair = !is_index
-                && instrument.expiry.is_none()
-                && instrument.contract().is_none_or(|one| !one.inverse);
-            pairs += usize::from(is_pair);
+            let is_pair = instrument.is_pair();
+            if is_pair {
+                pairs += 1;
+                last_pair = Some(instrument.clone());
+            }
             instruments.push((instrument, !is_pair || pairs <= symbols));
+        }
+        if let Some(model) = last_pair {
+            let more = (pairs + 1..=symbols).map(|number| (model.with_base(&format!("SIM{number}")), true));
+            instruments.extend(more);
         }
     }
     instruments

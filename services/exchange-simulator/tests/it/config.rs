@@ -16,7 +16,7 @@ fn the_shipped_file_is_the_defaults() {
 fn out_of_range_values_are_named() {
     for (config, key) in [
         (SimulatorConfig { rate: 0, ..SimulatorConfig::default() }, "rate"),
-        (SimulatorConfig { symbols: 17, ..SimulatorConfig::default() }, "symbols"),
+        (SimulatorConfig { symbols: 101, ..SimulatorConfig::default() }, "symbols"),
         (SimulatorConfig { markets: Vec::new(), ..SimulatorConfig::default() }, "markets"),
     ] {
         let error = config.validate().unwrap_err().to_string();
