@@ -32,4 +32,4 @@ pub use error::{BoxError, BusError};
 pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
 pub use reader::{Reader, Selection};
 pub use requests::{BusRequest, Requests};
-pub use stream::{ConsumerState, StoredMessage, StreamState};
+pub use stream::{ConsumerState, StoredMessage, StreamLimits, StreamState};

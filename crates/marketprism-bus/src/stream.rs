@@ -2,6 +2,8 @@
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
+use std::time::Duration;
+
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, Stream};
@@ -26,6 +28,17 @@ pub struct StreamState {
     pub created_us: i64,
 }
 
+/// Beyond which a stream drops its oldest messages; `None`: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Age of a message.
+    pub max_age: Option<Duration>,
+    /// Bytes of all messages.
+    pub max_bytes: Option<u64>,
+    /// Number of messages.
+    pub max_messages: Option<u64>,
+}
+
 /// How far a durable consumer got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerState {
@@ -33,6 +46,8 @@ pub struct ConsumerState {
     pub ack_floor: u64,
     /// Messages of the stream not delivered yet.
     pub pending: u64,
+    /// Messages delivered and not answered yet.
+    pub unanswered: u64,
     /// What the broker calls the pinned reader; `None` where nobody is.
     pub pinned: Option<String>,
 }
@@ -114,6 +129,22 @@ impl Bus {
         })
     }
 
+    /// What makes a stream drop messages.
+    ///
+    /// # Errors
+    /// As [`Bus::stream_state`].
+    pub async fn stream_limits(&self, stream: &str) -> Result<StreamLimits, BusError> {
+        let info =
+            self.stream_info(stream).await?.ok_or_else(|| BusError::StreamMissing(stream.to_owned()))?;
+        // 0 and -1 both mean no limit.
+        let limit = |limit: i64| u64::try_from(limit).ok().filter(|limit| *limit > 0);
+        Ok(StreamLimits {
+            max_age: Some(info.config.max_age).filter(|age| !age.is_zero()),
+            max_bytes: limit(info.config.max_bytes),
+            max_messages: limit(info.config.max_messages),
+        })
+    }
+
     /// The stream sequence up to which a consumer has acknowledged everything; `None` when it does not exist.
     ///
     /// # Errors
@@ -141,6 +172,7 @@ impl Bus {
             Ok(info) => Ok(Some(ConsumerState {
                 ack_floor: info.ack_floor.stream_sequence,
                 pending: info.num_pending,
+                unanswered: info.num_ack_pending as u64,
                 pinned: info.priority_groups.into_iter().find_map(|group| group.pinned_client_id),
             })),
             Err(error)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{Client, Compression as ClientCompression};
@@ -9,6 +10,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as HttpClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 
+use crate::admission::Admissions;
 use crate::config::{ClickHouseConfig, Compression};
 use crate::error::{StoreError, server_code};
 
@@ -28,6 +30,8 @@ pub struct Store {
     pub(crate) server: Client,
     /// Inserts, whose types the schema check has compared already.
     pub(crate) inserter: Client,
+    /// Until when the server takes inserts.
+    pub(crate) admissions: Arc<Admissions>,
     pub(crate) config: ClickHouseConfig,
 }
 
@@ -76,7 +80,7 @@ impl Store {
             .with_setting("min_insert_block_size_bytes", "0")
             // The server gives up before we do, so that an insert we gave up on is not stored behind our back.
             .with_setting("max_execution_time", config.insert_timeout.as_secs().to_string());
-        Ok(Self { client, server, inserter, config })
+        Ok(Self { client, server, inserter, admissions: Arc::default(), config })
     }
 
     /// The server's address, for logs and health.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marketprism_core::{DataType, Message};
+use tokio::time::Instant;
 
 use crate::client::Store;
 use crate::config::ClickHouseConfig;
@@ -56,6 +57,7 @@ impl Store {
         if entries.iter().any(|entry| entry.message.data_type() != data_type || entry.day() != day) {
             return Err(StoreError::MixedBatch { table: table(data_type) });
         }
+        let began = Instant::now();
         let written = match data_type {
             DataType::Trade => self.write::<Trades>(data_type, entries).await,
             DataType::OrderBook => self.write::<OrderBooks>(data_type, entries).await,
@@ -67,9 +69,11 @@ impl Store {
             DataType::LsrAllAccount => self.write::<LsrAllAccounts>(data_type, entries).await,
             DataType::Gap => self.write::<Gaps>(data_type, entries).await,
         };
-        written.map_err(|error| {
+        let written = written.map_err(|error| {
             self.failed(&format!("insert {} rows into {}", entries.len(), table(data_type)), error)
-        })
+        });
+        self.insert_ended(data_type, began, written.as_ref().err());
+        written
     }
 
     async fn write<T: FromEntries>(
@@ -81,7 +85,7 @@ impl Store {
         let limit = self.config.insert_timeout;
         let block = T::block(entries, now_micros()).encode();
         let mut insert = self
-            .inserter
+            .admitted(data_type)
             .insert_formatted_with(format!(
                 "INSERT INTO `{table}` ({}) FORMAT Native",
                 columns::stored(table)

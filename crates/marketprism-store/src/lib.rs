@@ -6,6 +6,7 @@
 //! [`sequences`], the hot tier's stream [`epoch`]s, and what the cold tier needs: [`range`]s, how they are copied, the
 //! [`ledger`], and how the hot tier lets go of what is copied ([`release`]).
 
+mod admission;
 mod client;
 mod config;
 mod copy;
@@ -13,6 +14,7 @@ pub mod epoch;
 mod error;
 mod insert;
 pub mod ledger;
+pub mod losses;
 mod native;
 pub mod range;
 pub mod release;

@@ -108,12 +108,13 @@ impl Store {
         self.ask(&format!("read the highest sequence of {table}"), found).await
     }
 
-    /// Waits until no insert into the table runs on the server: one whose connection broke may still be stored, and
-    /// asking what is stored before it ends would be asking too early.
+    /// Waits until no insert into the table runs on the server, and none of ours can arrive any more: one whose connection
+    /// broke may still be stored, and asking what is stored before it ends would be asking too early.
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer, or one still runs after the insert timeout.
     pub async fn settled(&self, data_type: DataType) -> Result<(), StoreError> {
+        self.clear(data_type).await;
         let table = table(data_type);
         let operation = format!("wait for running inserts into {table}");
         let question = format!(

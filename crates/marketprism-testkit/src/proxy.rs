@@ -17,7 +17,8 @@ enum Mode {
     Refusing,
     Frozen,
     Muted,
-    Delayed(Duration),
+    /// Of requests with these words.
+    AnswersDelayed(String, Duration),
     AnswersLost(String),
 }
 
@@ -91,9 +92,9 @@ impl Proxy {
         self.set(Mode::Muted);
     }
 
-    /// Answers come later by `delay`.
-    pub fn delay_answers(&self, delay: Duration) {
-        self.set(Mode::Delayed(delay));
+    /// The answer to a request whose bytes hold `text` comes later by `delay`.
+    pub fn delay_answers_to(&self, text: &str, delay: Duration) {
+        self.set(Mode::AnswersDelayed(text.to_owned(), delay));
     }
 
     /// A request whose bytes hold `text` reaches the server; the connection is closed instead of passing its answer.
@@ -188,9 +189,9 @@ async fn answers(
         let (mode, asked) = (order.borrow().mode.clone(), asked.take());
         match mode {
             Mode::Muted => continue,
-            Mode::Delayed(delay) => sleep(delay).await,
+            Mode::AnswersDelayed(text, delay) if holds(&asked, text.as_bytes()) => sleep(delay).await,
             Mode::AnswersLost(text) if holds(&asked, text.as_bytes()) => return,
-            Mode::Open | Mode::Refusing | Mode::Frozen | Mode::AnswersLost(_) => {}
+            Mode::Open | Mode::Refusing | Mode::Frozen | Mode::AnswersLost(_) | Mode::AnswersDelayed(..) => {}
         }
         if to.write_all(&buffer[..bytes]).await.is_err() {
             return;

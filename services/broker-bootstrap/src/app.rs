@@ -1,4 +1,4 @@
-//! The one thing it does: connect, plan, show the plan, apply it, verify it.
+//! The one thing it does: connect, plan, show the plan, apply it, verify it, and check how durable it is.
 
 use marketprism_bus::Bus;
 use marketprism_bus::topology::{self, Allow};
@@ -6,7 +6,7 @@ use marketprism_core::topology::STREAMS;
 use marketprism_service::{Context, Report, Service};
 
 use crate::config::Config;
-use crate::table;
+use crate::{durability, table};
 
 /// The flags of this service.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -37,6 +37,8 @@ pub(crate) async fn start(config: Config, flags: Flags, _service: Service) -> Re
         topology::apply(&bus, &steps).await?;
         let names: Vec<_> = STREAMS.iter().map(|spec| spec.name).collect();
         topology::verify(&bus, &names).await?;
+        let (url, accepted) = (config.monitoring_url.as_deref(), config.sync_interval_max.get());
+        durability::check(url, accepted, &config.desired(), config.nats.request_timeout).await?;
     }
     bus.drain().await?;
     Ok(())

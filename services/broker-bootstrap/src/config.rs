@@ -19,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) nats: NatsConfig,
     /// How long to wait for a broker that does not answer yet.
     pub(crate) wait: HumanDuration,
+    /// The broker's monitoring port, to check how often it syncs to the disk; `None`: not checked.
+    pub(crate) monitoring_url: Option<String>,
+    /// How much of what the broker has acknowledged a power cut may lose.
+    pub(crate) sync_interval_max: HumanDuration,
     /// By the stream's name in lower case, as environment variables can name it.
     pub(crate) streams: BTreeMap<String, StreamSize>,
     /// Logs.
@@ -55,6 +59,8 @@ impl Default for Config {
         Self {
             nats: NatsConfig::default(),
             wait: HumanDuration::from_secs(60),
+            monitoring_url: None,
+            sync_interval_max: HumanDuration::from_secs(1),
             streams: streams.iter().map(|stream| (stream.name.to_lowercase(), size(stream))).collect(),
             logging: LoggingConfig::default(),
             // Free ports: it is gone within seconds, and must never collide with a service that stays.
@@ -98,6 +104,9 @@ impl Configuration for Config {
         self.nats.validate().map_err(|error| {
             ConfigError::invalid(format!("nats.{}", error.field), error.value, error.reason)
         })?;
+        if let Some(url) = self.monitoring_url.as_ref().filter(|url| !url.starts_with("http://")) {
+            return Err(ConfigError::invalid("monitoring_url", url, "is not http://host:port"));
+        }
         let known = topology::defaults();
         for (name, size) in &self.streams {
             let path = |field: &str| format!("streams.{name}.{field}");

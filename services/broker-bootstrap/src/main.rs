@@ -5,6 +5,7 @@
 
 mod app;
 mod config;
+mod durability;
 mod table;
 
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use marketprism_store::{Store, Tier};
 use tokio::time::{Instant, sleep};
 
 use crate::Arguments;
+use crate::backlog::Backlog;
 use crate::config::Config;
 use crate::epochs::Locator;
 use crate::lane::Lane;
@@ -37,6 +38,13 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
     let (nats, clickhouse) = (health.check("nats"), health.check("clickhouse"));
     service.source("nats check", |token| probes::watch_nats(bus.clone(), nats, token));
     service.source("clickhouse check", |token| probes::watch_clickhouse(store.clone(), clickhouse, token));
+
+    for stream in streams.into_iter().filter(|stream| *stream != topology::DEAD_LETTER) {
+        let (bus, store) = (bus.clone(), store.clone());
+        let check = health.check(format!("stream {stream}"));
+        let backlog = Backlog::new(bus, store, stream, config.ack_wait.get(), check);
+        service.source(format!("backlog of {stream}"), |token| backlog.run(token));
+    }
 
     let locator = Locator::new(bus.clone(), store.clone());
     for data_type in DataType::ALL.iter().copied() {

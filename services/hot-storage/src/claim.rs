@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use marketprism_bus::{BusError, Delivery, Status};
+use marketprism_store::Store;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -31,14 +32,13 @@ impl<'a> Claim<'a> {
     }
 
     /// Whether an insert may be sent: the broker, asked just now over the connection that the batch came by, knows that
-    /// we are at work, and gives the batch to nobody for another half of `ack_wait`.
+    /// we are at work, and gives the batch to nobody while the insert can still arrive.
     pub(crate) async fn holds(&self) -> bool {
-        let half = self.ack_wait / 2;
-        if self.left() < half {
+        if self.left() < (self.ack_wait / 2).max(Store::ADMITTED_AT_MOST) {
             self.extend().await;
         }
         let Some(last) = self.batch.last() else { return false };
-        last.in_progress_confirmed().await.is_ok() && !self.connection_changed() && self.left() >= half
+        last.in_progress_confirmed().await.is_ok() && !self.connection_changed() && self.left() >= Store::ADMITTED_AT_MOST
     }
 
     /// Keeps telling the broker that the batch is being worked on.

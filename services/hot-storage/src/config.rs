@@ -6,7 +6,7 @@ use marketprism_bus::NatsConfig;
 use marketprism_service::{
     AdminConfig, BackoffConfig, ConfigError, Configuration, HumanDuration, LoggingConfig, ShutdownConfig,
 };
-use marketprism_store::{ClickHouseConfig, SchemaMode};
+use marketprism_store::{ClickHouseConfig, SchemaMode, Store};
 use serde::{Deserialize, Serialize};
 
 /// Rows in the largest batch: above it an insert gains nothing and its messages are held longer.
@@ -137,10 +137,11 @@ impl Configuration for Config {
         if !(shortest..=longest).contains(&age_max) {
             return Err(ConfigError::invalid("batch.age_max", age_max, "must be from 10ms to 1m"));
         }
-        // A message must not be delivered again while its batch still waits for more, and is inserted only while it is
-        // ours for another half of it.
-        if self.ack_wait.get() < age_max.get().saturating_mul(2).max(Duration::from_secs(1)) {
-            let reason = "must be at least 1s and twice batch.age_max";
+        // A message must not be delivered again while its batch still waits for more, nor while an insert of it can still
+        // arrive.
+        let admitted = Store::ADMITTED_AT_MOST.saturating_add(Duration::from_secs(1));
+        if self.ack_wait.get() < age_max.get().saturating_mul(2).max(admitted) {
+            let reason = "must be at least 4s and twice batch.age_max";
             return Err(ConfigError::invalid("ack_wait", self.ack_wait, reason));
         }
         if self.pin_ttl() < self.pin_ttl_min() {

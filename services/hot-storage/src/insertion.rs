@@ -103,6 +103,8 @@ impl<'a> Insertion<'a> {
         if part.entries.is_empty() {
             return Ok(());
         }
+        // The server takes what arrives soon after this; later than that the batch may not be ours any more.
+        self.store.admit(self.data_type).await?;
         // Last, so that what was asked before is still true.
         if !self.claim.holds().await {
             return Err(Failed::NotOurs);

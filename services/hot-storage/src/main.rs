@@ -5,6 +5,7 @@
 //! exchanges: a new one needs no new release of this service.
 
 mod app;
+mod backlog;
 mod claim;
 mod config;
 mod dead_letters;

@@ -49,6 +49,20 @@ pub(crate) struct LaneMetrics {
     pub(crate) stream_epoch: Gauge,
 }
 
+/// What waits in one stream; label `stream`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_storage")]
+pub(crate) struct BacklogMetrics {
+    /// Messages of the stream that are not stored yet.
+    pub(crate) backlog_messages: Gauge,
+    /// How long the oldest of them has waited.
+    pub(crate) backlog_lag_seconds: Gauge,
+    /// When the stream will drop the oldest of them, as things go; +Inf while nothing waits.
+    pub(crate) seconds_until_loss: Gauge,
+    /// Messages the stream dropped before they were stored.
+    pub(crate) messages_lost_total: Counter,
+}
+
 impl LaneMetrics {
     pub(crate) fn of(data_type: marketprism_core::DataType) -> Self {
         let metrics = Self::new_with_labels(&[("data_type", data_type.as_str())]);

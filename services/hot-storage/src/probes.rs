@@ -35,6 +35,8 @@ pub(crate) async fn watch_clickhouse(
     loop {
         match store.ping().await {
             Ok(()) => check.healthy(),
+            // What waits is kept by the stream; for how long, the check of the stream says.
+            Err(error) if error.is_transient() => check.degraded(Report::from(error).to_string()),
             Err(error) => check.unhealthy(Report::from(error).to_string()),
         }
         if timeout(PING_INTERVAL, token.cancelled()).await.is_ok() {

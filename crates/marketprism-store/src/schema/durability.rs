@@ -24,7 +24,8 @@ impl Store {
             // More than is asked for does no harm.
             SchemaMode::Check if self.config.fsync && !lacking.is_empty() => {
                 let database = self.config.database.clone();
-                let lacking = lacking.iter().map(|(table, setting)| format!("{table}: {setting} = 0")).collect();
+                let lacking =
+                    lacking.iter().map(|(table, setting)| format!("{table}: {setting} = 0")).collect();
                 return Err(StoreError::NotDurable { database, lacking });
             }
             SchemaMode::Check => {}

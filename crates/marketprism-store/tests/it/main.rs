@@ -1,8 +1,10 @@
 //! The store against the real engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod admission;
 mod clusters;
 mod connection;
+mod durability;
 mod ranges;
 mod round_trip;
 mod schema;

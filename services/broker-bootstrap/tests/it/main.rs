@@ -70,12 +70,35 @@ fn a_broker_with_too_little_room_is_explained() {
 }
 
 #[test]
+fn a_broker_that_syncs_too_seldom_is_refused_unless_that_is_accepted() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = NatsServer::start_with(&format!("http: \"127.0.0.1:{port}\""));
+    let url = format!("http://127.0.0.1:{port}");
+    let unchecked = run(&server.url(), &[], &[]);
+    assert_eq!(unchecked.status.code(), Some(0), "{}", text(&unchecked));
+    assert!(text(&unchecked).contains("not checked how often the broker syncs"), "{}", text(&unchecked));
+
+    let monitored = ("MARKETPRISM__MONITORING_URL", url.as_str());
+    let checked = run(&server.url(), &[], &[monitored]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    let strict = run(&server.url(), &[], &[monitored, ("MARKETPRISM__SYNC_INTERVAL_MAX", "500ms")]);
+    assert_eq!(strict.status.code(), Some(1), "{}", text(&strict));
+    assert!(text(&strict).contains("syncs to the disk every 1s"), "{}", text(&strict));
+    assert!(text(&strict).contains("accept more with sync_interval_max"), "{}", text(&strict));
+
+    let nobody = run(&server.url(), &[], &[("MARKETPRISM__MONITORING_URL", "http://127.0.0.1:1")]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody));
+    assert!(text(&nobody).contains("http://127.0.0.1:1/varz"), "{}", text(&nobody));
+}
+
+#[test]
 fn bad_configuration_exits_64_and_names_the_key() {
     for (variable, value, key) in [
         ("MARKETPRISM__STREAMS__MARKET_DATA__REPLICAS", "2", "streams.market_data.replicas"),
         ("MARKETPRISM__STREAMS__MARKET_DATA__DUPLICATE_WINDOW", "1s", "streams.market_data.duplicate_window"),
         ("MARKETPRISM__STREAMS__ORDERBOOK_SNAP__MAX_BYTES", "5", "streams.orderbook_snap.max_bytes"),
         ("MARKETPRISM__NATS__URL", "http://127.0.0.1:1", "nats.url"),
+        ("MARKETPRISM__MONITORING_URL", "127.0.0.1:8222", "monitoring_url"),
         ("MARKETPRISM__NATS__URLS", "nats://127.0.0.1:1", "nats.urls"),
     ] {
         let output = run("nats://127.0.0.1:1", &[], &[(variable, value)]);

@@ -5,6 +5,7 @@ mod dead_letter_commands;
 mod dead_letters;
 mod epochs;
 mod exactly_once;
+mod hostile;
 mod outages;
 mod rig;
 mod standby;

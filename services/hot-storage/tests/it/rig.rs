@@ -55,6 +55,15 @@ impl Rig {
         async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap())
     }
 
+    /// Changes the stream of trades as an operator can.
+    pub(crate) async fn limit_stream(&self, change: impl FnOnce(&mut async_nats::jetstream::stream::Config)) {
+        let jetstream = self.jetstream().await;
+        let stream = jetstream.get_stream(streams::MARKET_DATA).await.unwrap();
+        let mut config = stream.cached_info().config.clone();
+        change(&mut config);
+        jetstream.update_stream(&config).await.unwrap();
+    }
+
     pub(crate) fn store(&self) -> Store {
         Store::new(ClickHouseConfig { url: self.clickhouse.url(), ..ClickHouseConfig::default() }).unwrap()
     }
@@ -66,7 +75,7 @@ impl Rig {
             .env("MARKETPRISM__NATS__URL", self.nats.url())
             .env("MARKETPRISM__CLICKHOUSE__URL", self.clickhouse.url())
             .env("MARKETPRISM__WAIT", "1s")
-            .env("MARKETPRISM__ACK_WAIT", "3s")
+            .env("MARKETPRISM__ACK_WAIT", "4s")
             .env("MARKETPRISM__CLICKHOUSE__INSERT_TIMEOUT", "2s")
             .env("MARKETPRISM__BATCH__AGE_MAX", "100ms")
             .env("MARKETPRISM__RETRY__MAX", "500ms")
@@ -79,7 +88,12 @@ impl Rig {
 
     /// hot-storage, healthy.
     pub(crate) async fn service(&self, name: &str) -> Process {
-        let mut process = self.spawn(name, &[]);
+        self.service_with(name, &[]).await
+    }
+
+    /// hot-storage with more of its configuration, healthy.
+    pub(crate) async fn service_with(&self, name: &str, more: &[(&str, &str)]) -> Process {
+        let mut process = self.spawn(name, more);
         process.wait_for_file(&self.addresses_file(name), DEADLINE);
         poll_until(DEADLINE, "hot-storage is healthy", async || self.health(name).await.0 == 200).await;
         process

@@ -35,6 +35,18 @@ async fn a_start_that_cannot_work_says_why() {
     assert_eq!(code, Some(1));
     assert!(log.contains("has schema version 99"), "{log}");
 
+    rig.run(
+        "ALTER TABLE marketprism_hot.schema_version DELETE WHERE version = 99 SETTINGS mutations_sync = 1",
+    )
+    .await;
+    rig.run("ALTER TABLE marketprism_hot.trades DROP COLUMN is_maker").await;
+    let (code, log) = failed_start(&rig, &[]);
+    assert_eq!(code, Some(1));
+    assert!(log.contains("trades.is_maker is missing, needed is Nullable(Bool)"), "{log}");
+
+    let (code, log) = failed_start(&rig, &[("MARKETPRISM__TAKEOVER_AFTER", "2s")]);
+    assert_eq!(code, Some(64));
+    assert!(log.contains("takeover_after: 2") && log.contains("clickhouse.insert_timeout"), "{log}");
     let (code, log) = failed_start(&rig, &[("MARKETPRISM__BATCH__ROWS_MAX", "0")]);
     assert_eq!(code, Some(64));
     assert!(log.contains("batch.rows_max: 0"), "{log}");
