@@ -10,35 +10,49 @@ use crate::range::Range;
 use crate::schema::columns;
 use crate::table::table;
 
+/// What went from one tier to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Copied {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of the blocks they were sent in.
+    pub bytes: u64,
+}
+
 impl Store {
-    /// Copies into `self` those rows of a range that it lacks, and returns how many. What a run before this one left
+    /// Copies into `self` those rows of a range that it lacks. What a run before this one left
     /// behind is found by its sequences: of each day all rows of an insert, or none.
     ///
     /// # Errors
     /// [`StoreError::Request`] of either tier; copying the range again then is safe.
-    pub async fn copy_missing(&self, hot: &Self, range: &Range) -> Result<u64, StoreError> {
+    pub async fn copy_missing(&self, hot: &Self, range: &Range) -> Result<Copied, StoreError> {
         self.settled(range.data_type).await?;
         if self.rows_in(range).await? == 0 {
             let rows = hot.rows_in(range).await?;
-            self.copy_rows(hot, range.data_type, &range.condition()).await?;
-            return Ok(rows);
+            let bytes = self.copy_rows(hot, range.data_type, &range.condition()).await?;
+            return Ok(Copied { rows, bytes });
         }
         let present = self.sequences_by_day(range).await?;
         let present: HashSet<u64> = present.into_iter().flat_map(|(_, sequences)| sequences).collect();
-        let mut copied = 0;
+        let mut copied = Copied::default();
         for (day, sequences) in hot.sequences_by_day(range).await? {
             for (from_seq, to_seq, rows) in missing_spans(&sequences, &present) {
                 let span = Range { from_seq, to_seq, ..*range }.condition();
                 let condition = format!("{span} AND toDate(timestamp) = toDate({day})");
-                self.copy_rows(hot, range.data_type, &condition).await?;
-                copied += rows;
+                copied.bytes += self.copy_rows(hot, range.data_type, &condition).await?;
+                copied.rows += rows;
             }
         }
         Ok(copied)
     }
 
-    /// One insert: rows of which this tier has none.
-    async fn copy_rows(&self, hot: &Self, data_type: DataType, condition: &str) -> Result<(), StoreError> {
+    /// One insert: rows of which this tier has none. Returns how many bytes were sent.
+    pub(crate) async fn copy_rows(
+        &self,
+        hot: &Self,
+        data_type: DataType,
+        condition: &str,
+    ) -> Result<u64, StoreError> {
         let table = table(data_type);
         let columns = columns::stored(table);
         let read_operation = format!("read rows of {table}");
@@ -57,10 +71,13 @@ impl Store {
             .with_setting("max_partitions_per_insert_block", "0")
             .with_timeouts(Some(limit), Some(limit));
         // Left early by an error, the insert is dropped unended: the server stores nothing of it.
+        let mut sent = 0;
         while let Some(bytes) = hot.ask(&read_operation, rows.next()).await? {
+            sent += bytes.len() as u64;
             insert.send(bytes).await.map_err(|error| self.failed(&write_operation, error))?;
         }
-        insert.end().await.map_err(|error| self.failed(&write_operation, error))
+        insert.end().await.map_err(|error| self.failed(&write_operation, error))?;
+        Ok(sent)
     }
 }
 

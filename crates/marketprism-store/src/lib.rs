@@ -25,6 +25,7 @@ mod table;
 
 pub use client::Store;
 pub use config::{ClickHouseConfig, Compression, Credential, InvalidField};
+pub use copy::Copied;
 pub use error::StoreError;
 pub use insert::Entry;
 pub use schema::{SchemaMode, Tier};

@@ -113,6 +113,26 @@ impl Store {
         Ok(Summary { rows, sequences, checksum })
     }
 
+    /// The lowest sequence beyond `after` of a row written later than `than_us` (µs since 1970); `None` when all are older.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn first_younger(
+        &self,
+        data_type: DataType,
+        stream_epoch: u32,
+        after: u64,
+        than_us: i64,
+    ) -> Result<Option<u64>, StoreError> {
+        let table = table(data_type);
+        let question = format!(
+            "SELECT minOrNull(stream_seq) FROM `{table}` WHERE stream_epoch = {stream_epoch} AND stream_seq > {after} \
+             AND created_at > fromUnixTimestamp64Micro({than_us}, 'UTC')"
+        );
+        let found = self.client.query_raw(&question).fetch_one::<Option<u64>>();
+        self.ask(&format!("find the first row of {table} that is too young"), found).await
+    }
+
     /// When the oldest row beyond a sequence was written, µs since 1970; `None` when there is none.
     ///
     /// # Errors

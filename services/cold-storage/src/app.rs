@@ -48,10 +48,9 @@ pub(crate) async fn start(config: Config, flags: Flags, service: Service) -> Res
     }
     let (watched, check) = (bus.clone(), health.check("nats"));
     service.source("nats check", |token| watch_nats(watched, check, token));
-    let table_check = |data_type| health.check(format!("table {}", marketprism_store::table(data_type)));
     let releaser =
         Releaser::new(bus.clone(), hot.clone(), cold.clone(), config.release, health.check("release"));
-    let replicator = Replicator::new(bus, hot, cold, config.replication, table_check);
+    let replicator = Replicator::new(bus, hot, cold, config.replication, health);
     service.source("replication", |token| replicator.run(token));
     service.source("release", |token| releaser.run(token));
     Ok(())

@@ -1,6 +1,7 @@
 //! What can be configured; `config/cold-storage.yaml` documents every key.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use marketprism_bus::NatsConfig;
@@ -54,6 +55,12 @@ pub(crate) struct ReplicationConfig {
     pub(crate) orderbook_rows_max: u64,
     /// Ranges of one table before the next table has its turn.
     pub(crate) ranges_per_turn: u32,
+    /// How old a row must be before it is copied.
+    pub(crate) lag: HumanDuration,
+    /// Rows copied in a second, all tables together; `null` for as many as go.
+    pub(crate) rows_per_second_max: Option<NonZeroU64>,
+    /// Bytes copied in a second, all tables together, as they are sent; `null` for as many as go.
+    pub(crate) bytes_per_second_max: Option<NonZeroU64>,
 }
 
 /// When hot rows may go.
@@ -87,7 +94,13 @@ impl Default for ReleaseConfig {
 
 impl ReplicationConfig {
     pub(crate) const fn rows_max_of(&self, data_type: DataType) -> u64 {
-        if matches!(data_type, DataType::OrderBook) { self.orderbook_rows_max } else { self.rows_max }
+        let rows =
+            if matches!(data_type, DataType::OrderBook) { self.orderbook_rows_max } else { self.rows_max };
+        // A range goes at full speed: under a limit it is no more than a second of it.
+        match self.rows_per_second_max {
+            Some(limit) if limit.get() < rows => limit.get(),
+            _ => rows,
+        }
     }
 }
 
@@ -106,10 +119,14 @@ impl Default for ReplicationConfig {
                 DataType::VolatilityIndex,
                 DataType::Gap,
             ],
-            rows_max: 100_000,
+            // Some 70 MB of trades; smaller ones spend more of their time on finding and comparing.
+            rows_max: 500_000,
             // 5,000 books of 2 × 400 levels of 32 bytes are 128 MB.
             orderbook_rows_max: 5_000,
             ranges_per_turn: 20,
+            lag: HumanDuration::from_secs(0),
+            rows_per_second_max: None,
+            bytes_per_second_max: None,
         }
     }
 }
@@ -157,7 +174,7 @@ impl Configuration for Config {
             let reason = "is the hot tier's database on the hot tier's server";
             return Err(ConfigError::invalid("cold.database", &self.cold.database, reason));
         }
-        let ReplicationConfig { interval, order, rows_max, orderbook_rows_max, ranges_per_turn } =
+        let ReplicationConfig { interval, order, rows_max, orderbook_rows_max, ranges_per_turn, .. } =
             &self.replication;
         if interval.get().is_zero() {
             return Err(ConfigError::invalid(

@@ -8,6 +8,8 @@ mod app;
 mod config;
 mod frontier;
 mod metrics;
+mod pace;
+mod progress;
 mod proof;
 mod release;
 mod replicator;

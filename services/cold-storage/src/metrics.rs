@@ -35,6 +35,12 @@ pub(crate) struct TableMetrics {
     pub(crate) replication_lag_seconds: Gauge,
     /// The same in whole minutes.
     pub(crate) replication_lag_minutes: Gauge,
+    /// Rows that may be copied and are not yet.
+    pub(crate) backlog_rows: Gauge,
+    /// Rows copied in a second, over the last ten.
+    pub(crate) copied_rows_per_second: Gauge,
+    /// When nothing will be left to copy at that rate, seconds from now; infinite while nothing moves.
+    pub(crate) backlog_eta_seconds: Gauge,
 }
 
 /// Letting go of hot rows; label `table`.

@@ -1,17 +1,20 @@
 //! The loop: table by table, range by range, copy what is missing, compare both tiers, enter it in the ledger.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marketprism_bus::Bus;
 use marketprism_core::DataType;
-use marketprism_service::{CancellationToken, Check, Report};
+use marketprism_service::{CancellationToken, Check, Health, Report};
 use marketprism_store::range::{Range, Summary};
 use marketprism_store::{Store, table};
-use tokio::time::timeout;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::ReplicationConfig;
 use crate::frontier::{Frontier, frontiers};
 use crate::metrics::{ReplicationMetrics, TableMetrics};
+use crate::pace::Pace;
+use crate::progress::Progress;
 
 /// A range that is not the same in both tiers, or holds a sequence twice. It is not entered in the ledger, is told at
 /// every attempt, and nothing after it is copied: somebody has to look.
@@ -52,36 +55,40 @@ pub(crate) struct Replicator {
     config: ReplicationConfig,
     metrics: ReplicationMetrics,
     tables: Vec<Table>,
+    pace: Pace,
+    health: Health,
+    /// How far each table is, as health shows it.
+    facts: Map<String, Value>,
 }
 
 struct Table {
     data_type: DataType,
     check: Check,
     metrics: TableMetrics,
+    progress: Progress,
 }
 
 impl Replicator {
-    pub(crate) fn new(
-        bus: Bus,
-        hot: Store,
-        cold: Store,
-        config: ReplicationConfig,
-        check: impl Fn(DataType) -> Check,
-    ) -> Self {
+    pub(crate) fn new(bus: Bus, hot: Store, cold: Store, config: ReplicationConfig, health: Health) -> Self {
+        let now = Instant::now();
         let table = |data_type: &DataType| Table {
             data_type: *data_type,
-            check: check(*data_type),
+            check: health.check(format!("table {}", table(*data_type))),
             metrics: TableMetrics::new_with_labels(&[("table", table(*data_type))]),
+            progress: Progress::new(now),
         };
         let tables = config.order.iter().map(table).collect();
-        Self { bus, hot, cold, config, metrics: ReplicationMetrics::default(), tables }
+        let pace = Pace::new(config.rows_per_second_max, config.bytes_per_second_max);
+        let metrics = ReplicationMetrics::default();
+        Self { bus, hot, cold, config, metrics, tables, pace, health, facts: Map::new() }
     }
 
     /// Copies until it is told to stop; the range at hand is finished.
-    pub(crate) async fn run(self, token: CancellationToken) -> Result<(), Report> {
+    pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), Report> {
+        let mut tables = std::mem::take(&mut self.tables);
         self.metrics.replication_enabled.set(1.0);
         while !token.is_cancelled() {
-            let more = self.round(&token).await;
+            let more = self.round(&mut tables, &token).await;
             if !more && timeout(self.config.interval.get(), token.cancelled()).await.is_ok() {
                 break;
             }
@@ -91,9 +98,9 @@ impl Replicator {
     }
 
     /// Every table once; true when one has more to copy.
-    async fn round(&self, token: &CancellationToken) -> bool {
+    async fn round(&mut self, tables: &mut [Table], token: &CancellationToken) -> bool {
         let (mut more, mut failed) = (false, false);
-        for table in &self.tables {
+        for table in tables {
             if token.is_cancelled() {
                 return false;
             }
@@ -107,6 +114,7 @@ impl Replicator {
                     self.failed(table, &error);
                 }
             }
+            self.report(table);
         }
         if !failed {
             self.metrics.last_success_timestamp_seconds.set(now_seconds());
@@ -115,22 +123,64 @@ impl Replicator {
         more && !failed
     }
 
-    async fn turn(&self, table: &Table, token: &CancellationToken) -> Result<Turn, Report> {
+    async fn turn(&mut self, table: &mut Table, token: &CancellationToken) -> Result<Turn, Report> {
         let mut left = self.config.ranges_per_turn;
+        let mut courses = Vec::new();
         for frontier in frontiers(&self.bus, &self.hot, table.data_type).await? {
-            let mut watermark = self.cold.watermark(table.data_type, frontier.epoch).await?;
+            let watermark = self.cold.watermark(table.data_type, frontier.epoch).await?;
+            courses.push((self.old_enough(table.data_type, frontier, watermark).await?, watermark));
+        }
+        self.count_backlog(table, &courses).await?;
+        for (frontier, mut watermark) in courses {
             while let Some(range) = self.next(table.data_type, frontier, watermark).await? {
                 if left == 0 || token.is_cancelled() {
                     self.measure(table, frontier, watermark).await?;
                     return Ok(Turn::More);
                 }
-                self.copy(table, &range).await?;
+                let may_go_on = self.copy(table, &range).await?;
                 watermark = range.to_seq;
                 left = left.saturating_sub(1);
+                self.report(table);
+                // Told to stop meanwhile, the loop ends by itself.
+                drop(timeout_at(may_go_on, token.cancelled()).await);
             }
             self.measure(table, frontier, watermark).await?;
         }
         Ok(Turn::Done)
+    }
+
+    /// The frontier, drawn back to before the first row that is too young to be copied.
+    async fn old_enough(
+        &self,
+        data_type: DataType,
+        frontier: Frontier,
+        watermark: u64,
+    ) -> Result<Frontier, Report> {
+        let lag = self.config.lag.get();
+        if lag.is_zero() || frontier.upper <= watermark {
+            return Ok(frontier);
+        }
+        let than = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(lag);
+        let than_us = i64::try_from(than.as_micros()).unwrap_or(i64::MAX);
+        let first = self.hot.first_younger(data_type, frontier.epoch, watermark, than_us).await?;
+        let upper = first.map_or(frontier.upper, |first| frontier.upper.min(first.saturating_sub(1)));
+        Ok(Frontier { upper, ..frontier })
+    }
+
+    async fn count_backlog(&self, table: &mut Table, courses: &[(Frontier, u64)]) -> Result<(), Report> {
+        let now = Instant::now();
+        if !table.progress.must_count(now) {
+            return Ok(());
+        }
+        let mut rows = 0_u64;
+        for (Frontier { epoch, upper }, watermark) in courses.iter().filter(|(one, after)| one.upper > *after)
+        {
+            let from_seq = watermark.saturating_add(1);
+            let left = Range { data_type: table.data_type, stream_epoch: *epoch, from_seq, to_seq: *upper };
+            rows = rows.saturating_add(self.hot.rows_in(&left).await?);
+        }
+        table.progress.counted(now, rows);
+        Ok(())
     }
 
     async fn next(
@@ -143,17 +193,19 @@ impl Replicator {
         Ok(self.hot.next_range(data_type, epoch, after, upper, self.config.rows_max_of(data_type)).await?)
     }
 
-    /// One range: copied, compared, entered.
-    async fn copy(&self, table: &Table, range: &Range) -> Result<(), Report> {
+    /// One range: copied, compared, entered. Returns when the next one may begin.
+    async fn copy(&mut self, table: &mut Table, range: &Range) -> Result<Instant, Report> {
         let began = Instant::now();
-        let rows = self.cold.copy_missing(&self.hot, range).await?;
-        table.metrics.rows_copied_total.increment(rows);
+        let copied = self.cold.copy_missing(&self.hot, range).await?;
+        let may_go_on = self.pace.charge(began, copied);
+        table.metrics.rows_copied_total.increment(copied.rows);
         let (hot, cold) = tokio::try_join!(self.hot.summary(range), self.cold.summary(range))?;
         if hot != cold || hot.rows != hot.sequences {
             table.metrics.verification_failures_total.increment(1);
             return Err(Differs { range: *range, hot, cold }.into());
         }
         self.cold.enter_range(range, &cold).await?;
+        table.progress.copied(hot.rows);
         table.metrics.success_windows_total.increment(1);
         table.metrics.range_duration_seconds.record(began.elapsed());
         let name = marketprism_store::table(range.data_type);
@@ -164,10 +216,10 @@ impl Replicator {
             rows = hot.rows,
             "range copied"
         );
-        Ok(())
+        Ok(may_go_on)
     }
 
-    async fn measure(&self, table: &Table, frontier: Frontier, watermark: u64) -> Result<(), Report> {
+    async fn measure(&self, table: &mut Table, frontier: Frontier, watermark: u64) -> Result<(), Report> {
         let oldest_us = self.hot.oldest_after(table.data_type, frontier.epoch, watermark).await?;
         let lag = oldest_us.map_or(Duration::ZERO, |micros| {
             let then = UNIX_EPOCH + Duration::from_micros(micros.unsigned_abs());
@@ -176,7 +228,30 @@ impl Replicator {
         table.metrics.replication_lag_seconds.set(lag.as_secs_f64());
         table.metrics.replication_lag_minutes.set((lag.as_secs() / 60) as f64);
         table.metrics.watermark_sequence.set(watermark as f64);
+        table.progress.watermark = watermark;
         Ok(())
+    }
+
+    /// Shows how far a table is; while something is left, a line tells it every ten seconds.
+    fn report(&mut self, table: &mut Table) {
+        let Table { data_type, metrics, progress, .. } = table;
+        let name = marketprism_store::table(*data_type);
+        let due = progress.take_rate(Instant::now());
+        metrics.backlog_rows.set(progress.backlog_rows as f64);
+        metrics.copied_rows_per_second.set(progress.rows_per_second as f64);
+        metrics.backlog_eta_seconds.set(progress.eta_seconds().map_or(f64::INFINITY, |eta| eta as f64));
+        self.facts.insert(name.to_owned(), progress.facts());
+        self.health.section("replication", Value::Object(self.facts.clone()));
+        if due && progress.backlog_rows > 0 {
+            let (backlog_rows, eta_seconds) = (progress.backlog_rows, progress.eta_seconds());
+            tracing::info!(
+                table = name,
+                backlog_rows,
+                rows_per_second = progress.rows_per_second,
+                eta_seconds,
+                "copying"
+            );
+        }
     }
 
     fn failed(&self, table: &Table, error: &Report) {

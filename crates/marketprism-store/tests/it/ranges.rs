@@ -44,13 +44,13 @@ async fn a_range_over_midnight_is_copied_once_whatever_a_run_before_left() {
 
     // A run that ended in the middle: some of the first day only.
     let part = Range { to_seq: 10, ..range };
-    assert_eq!(cold.copy_missing(&hot, &part).await.unwrap(), 10);
+    assert_eq!(cold.copy_missing(&hot, &part).await.unwrap().rows, 10);
     sql.run("ALTER TABLE trades DROP PARTITION '2026-10-08'").await;
     let left: u64 = sql.ask("SELECT count() FROM trades").await[0].parse().unwrap();
     assert_eq!(left, 5, "the test's own idea of the two days");
 
-    assert_eq!(cold.copy_missing(&hot, &range).await.unwrap(), 35);
-    assert_eq!(cold.copy_missing(&hot, &range).await.unwrap(), 0, "nothing is copied twice");
+    assert_eq!(cold.copy_missing(&hot, &range).await.unwrap().rows, 35);
+    assert_eq!(cold.copy_missing(&hot, &range).await.unwrap().rows, 0, "nothing is copied twice");
     let (of_hot, of_cold) = (hot.summary(&range).await.unwrap(), cold.summary(&range).await.unwrap());
     assert_eq!(of_hot, of_cold);
     assert_eq!((of_hot.rows, of_hot.sequences), (40, 40));

@@ -110,6 +110,24 @@ impl Rig {
         }
     }
 
+    /// Ends epoch 1, so that all that is stored of it may be copied, acknowledged or not.
+    pub(crate) async fn end_epoch(&self) {
+        let next = Epoch { number: 2, stream_created_us: 1, last_sequence: 0 };
+        self.hot.enter_epoch(streams::MARKET_DATA, &next, Reason::Recreated).await.unwrap();
+    }
+
+    /// Rows in the hot tier without messages behind them: many, quickly. Trade ids are the sequences.
+    pub(crate) async fn fill(&self, from_seq: u64, rows: u64, day: i64, created_at: &str) {
+        self.run(&format!(
+            "INSERT INTO marketprism_hot.trades (timestamp, exchange, market_type, symbol, instrument_id, trade_id, price, \
+             quantity, side, ts_recv, timestamp_source, data_source, message_schema, stream_epoch, stream_seq, created_at) \
+             SELECT fromUnixTimestamp64Micro(toInt64({day} * 86400000000 + number), 'UTC') AS at, 'binance', 'spot', \
+             concat('S', toString(number % 50), '-USDT'), 'S', toString({from_seq} + number), number % 1000, 1, 'buy', at, \
+             'exchange', 'ws', 1, 1, {from_seq} + number, {created_at} FROM numbers({rows})"
+        ))
+        .await;
+    }
+
     /// The stream forgets its messages, as it does after its `max_age`.
     pub(crate) async fn purge_stream(&self) {
         let subject = format!("$JS.API.STREAM.PURGE.{}", streams::MARKET_DATA);
