@@ -4,6 +4,7 @@
 //! the list in [`run`](mod@crate::run), one module a step. A binary with subcommands parses an [`Invocation`] first. This crate knows nothing of markets, brokers or databases.
 
 mod admin;
+mod allocator;
 mod arguments;
 mod backoff;
 pub mod config;

@@ -70,3 +70,33 @@ async fn a_memory_limit_that_is_met_holds_books_back_and_trades_flow() {
         "books were not held back"
     );
 }
+
+#[tokio::test]
+async fn memory_that_an_outage_took_is_given_back_and_the_level_falls() {
+    let exchanges = json!({
+        "binance_spot": { "symbols": "all" },
+        "binance_usdm": { "symbols": "all", "market_types": ["perpetual"] },
+    });
+    let mut rig = Rig::launch(&["--rate", "3000", "--symbols", "2"], exchanges, |config| {
+        // Of memory alone there is too little: what waits for the broker has places and time enough.
+        config["pressure"] = json!({ "memory_bytes_max": 128 << 20, "publish_lag_max": "1h" });
+        config["queues"] = json!({ "publish_messages_max": 1_000_000, "publish_bytes_max": 1 << 30 });
+    })
+    .await;
+    rig.flowing().await;
+    let level = async |rig: &Rig| rig.metric("marketprism_collector_pressure_level").await;
+    assert_eq!(level(&rig).await, 0);
+    rig.nats.stop();
+    poll_until(DEADLINE, "memory fills until books are held back", async || level(&rig).await == 3).await;
+    let under_pressure = pressure(&rig).await;
+    assert_eq!(under_pressure["status"], "degraded", "{under_pressure}");
+    assert!(under_pressure["reason"].as_str().unwrap().contains("memory"), "{under_pressure}");
+    rig.nats.restart();
+    poll_until(DEADLINE, "the level falls", async || level(&rig).await == 0).await;
+    assert_eq!(pressure(&rig).await["status"], "healthy");
+    rig.flowing().await;
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole();
+    let (sent, contained) = stored.books_contain();
+    assert_eq!(contained, sent, "{}", stored.log);
+}
