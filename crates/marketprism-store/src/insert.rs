@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::client::Store;
 use crate::config::ClickHouseConfig;
 use crate::error::StoreError;
+use crate::native::Block;
 use crate::rows::{
     FromEntries, FundingRates, Gaps, Liquidations, LsrAllAccounts, LsrTopPositions, OpenInterests,
     OrderBooks, Trades, VolatilityIndices,
@@ -58,17 +59,7 @@ impl Store {
             return Err(StoreError::MixedBatch { table: table(data_type) });
         }
         let began = Instant::now();
-        let written = match data_type {
-            DataType::Trade => self.write::<Trades>(data_type, entries).await,
-            DataType::OrderBook => self.write::<OrderBooks>(data_type, entries).await,
-            DataType::FundingRate => self.write::<FundingRates>(data_type, entries).await,
-            DataType::OpenInterest => self.write::<OpenInterests>(data_type, entries).await,
-            DataType::Liquidation => self.write::<Liquidations>(data_type, entries).await,
-            DataType::VolatilityIndex => self.write::<VolatilityIndices>(data_type, entries).await,
-            DataType::LsrTopPosition => self.write::<LsrTopPositions>(data_type, entries).await,
-            DataType::LsrAllAccount => self.write::<LsrAllAccounts>(data_type, entries).await,
-            DataType::Gap => self.write::<Gaps>(data_type, entries).await,
-        };
+        let written = self.write(data_type, entries).await;
         let written = written.map_err(|error| {
             self.failed(&format!("insert {} rows into {}", entries.len(), table(data_type)), error)
         });
@@ -76,14 +67,10 @@ impl Store {
         written
     }
 
-    async fn write<T: FromEntries>(
-        &self,
-        data_type: DataType,
-        entries: &[Entry<'_>],
-    ) -> clickhouse::error::Result<()> {
+    async fn write(&self, data_type: DataType, entries: &[Entry<'_>]) -> clickhouse::error::Result<()> {
         let table = table(data_type);
         let limit = self.config.insert_timeout;
-        let block = T::block(entries, now_micros()).encode();
+        let block = block_of(data_type, entries, now_micros()).encode();
         let mut insert = self
             .admitted(data_type)
             .insert_formatted_with(format!(
@@ -93,6 +80,21 @@ impl Store {
             .with_timeouts(Some(limit), Some(self.config.insert_ends_within()));
         insert.send(block.into()).await?;
         insert.end().await
+    }
+}
+
+/// The columns of messages of one data type.
+pub(crate) fn block_of(data_type: DataType, entries: &[Entry<'_>], created_at: i64) -> Block {
+    match data_type {
+        DataType::Trade => Trades::block(entries, created_at),
+        DataType::OrderBook => OrderBooks::block(entries, created_at),
+        DataType::FundingRate => FundingRates::block(entries, created_at),
+        DataType::OpenInterest => OpenInterests::block(entries, created_at),
+        DataType::Liquidation => Liquidations::block(entries, created_at),
+        DataType::VolatilityIndex => VolatilityIndices::block(entries, created_at),
+        DataType::LsrTopPosition => LsrTopPositions::block(entries, created_at),
+        DataType::LsrAllAccount => LsrAllAccounts::block(entries, created_at),
+        DataType::Gap => Gaps::block(entries, created_at),
     }
 }
 

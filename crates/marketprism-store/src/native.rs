@@ -35,6 +35,28 @@ impl Column {
     pub(crate) fn push<T: Value>(&mut self, value: T) {
         value.push(self);
     }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The value of a column of one row as the format RowBinary has it: pairs side by side, and nothing behind a NULL.
+    pub(crate) fn append_row_binary(&self, out: &mut Vec<u8>) {
+        let [first, second] = &self.nested;
+        out.extend_from_slice(&self.nulls);
+        if self.nulls == [1] {
+            return;
+        }
+        if self.kind.starts_with("Array") {
+            varint((first.len() / size_of::<i128>()) as u64, out);
+            for pair in first.chunks(size_of::<i128>()).zip(second.chunks(size_of::<i128>())) {
+                out.extend_from_slice(pair.0);
+                out.extend_from_slice(pair.1);
+            }
+        } else {
+            out.extend_from_slice(&self.data);
+        }
+    }
 }
 
 impl Block {

@@ -8,33 +8,21 @@ use marketprism_store::schema::Migrated;
 use marketprism_store::{SchemaMode, Store, StoreError, Tier};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::Arguments;
 use crate::config::Config;
 use crate::release::Releaser;
 use crate::replicator::Replicator;
-use crate::verify::verify;
 
 /// Pause between two attempts to reach, or find prepared, what is not there yet.
 const WAIT_STEP: Duration = Duration::from_millis(500);
 /// How often the servers are asked whether they answer.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The flags of this service.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Flags {
-    /// Compare every range of the ledger with the cold tier, then exit: 1 if one differs. Copies nothing
-    #[arg(long)]
-    verify: bool,
-}
-
 /// Connects, checks, and starts the copying.
-pub(crate) async fn start(config: Config, flags: Flags, service: Service) -> Result<(), Report> {
+pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
     let deadline = Instant::now() + config.wait.get();
     let cold = Store::new(config.cold.clone())?;
-    let mode = if flags.verify { SchemaMode::Check } else { config.schema };
-    ready(&cold, Tier::Cold, mode, deadline).await.context("failed to prepare the cold tier")?;
-    if flags.verify {
-        return verify(&cold).await;
-    }
+    ready(&cold, Tier::Cold, config.schema, deadline).await.context("failed to prepare the cold tier")?;
     let hot = Store::new(config.hot.clone())?;
     // hot-storage makes its schema; it may be starting just now.
     ready(&hot, Tier::Hot, SchemaMode::Check, deadline).await.context("failed to find the hot tier")?;

@@ -6,18 +6,17 @@
 
 mod app;
 mod config;
-mod frontier;
+mod integrity;
 mod metrics;
 mod pace;
 mod progress;
 mod proof;
 mod release;
 mod replicator;
-mod verify;
 
 use std::process::ExitCode;
 
-use marketprism_service::{Descriptor, LegacyVariable};
+use marketprism_service::{Descriptor, Invocation, LegacyVariable};
 
 const DESCRIPTOR: Descriptor = Descriptor {
     name: "cold-storage",
@@ -36,6 +35,35 @@ const DESCRIPTOR: Descriptor = Descriptor {
     ],
 };
 
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the binary can do beside copying.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Compare the stream, the hot tier and the cold tier row by row: 0 if nothing is wrong, 1 if something is. Changes nothing
+    Verify(integrity::ScopeArgs),
+    /// Put right what verify finds, where it can be proved: 0 if nothing is wrong any more, 1 if something is
+    Repair(integrity::RepairArgs),
+}
+
 fn main() -> ExitCode {
-    marketprism_service::run(DESCRIPTOR, app::start)
+    let invocation = match Invocation::<Arguments>::parse(DESCRIPTOR) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    match &invocation.arguments.command {
+        Some(Command::Verify(arguments)) => {
+            let arguments = arguments.clone();
+            invocation.perform(|config, _: Arguments, stop| integrity::run_verify(config, arguments, stop))
+        }
+        Some(Command::Repair(arguments)) => {
+            let arguments = arguments.clone();
+            invocation.perform(|config, _: Arguments, stop| integrity::run_repair(config, arguments, stop))
+        }
+        None => invocation.serve(app::start),
+    }
 }

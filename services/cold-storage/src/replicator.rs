@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marketprism_bus::Bus;
 use marketprism_core::DataType;
+use marketprism_integrity::frontier::{Frontier, frontiers};
 use marketprism_service::{CancellationToken, Check, Health, Report};
 use marketprism_store::range::{Range, Summary};
 use marketprism_store::{Store, table};
@@ -11,7 +12,6 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::ReplicationConfig;
-use crate::frontier::{Frontier, frontiers};
 use crate::metrics::{ReplicationMetrics, TableMetrics};
 use crate::pace::Pace;
 use crate::progress::Progress;

@@ -5,6 +5,7 @@ mod admission;
 mod clusters;
 mod connection;
 mod durability;
+mod fingerprints;
 mod ranges;
 mod round_trip;
 mod schema;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::sql::{decode, insert_trades, tier, trade};
 
 /// The golden bytes of a data type, and fields that they leave out.
-fn samples(data_type: DataType) -> [Value; 2] {
+pub(crate) fn samples(data_type: DataType) -> [Value; 2] {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../marketprism-core/testdata/wire");
     let golden = std::fs::read_to_string(format!("{folder}/{data_type}/v1.json")).unwrap();
     let golden: Value = serde_json::from_str(&golden).unwrap();
@@ -90,7 +90,7 @@ async fn every_field_is_stored_in_both_tiers_alike() {
     }
 }
 
-fn subject_of(sample: &Value) -> marketprism_core::Subject {
+pub(crate) fn subject_of(sample: &Value) -> marketprism_core::Subject {
     let text = |field: &str| sample[field].as_str().unwrap();
     marketprism_core::Subject::new(
         text("data_type").parse().unwrap(),

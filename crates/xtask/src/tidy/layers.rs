@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("marketprism-fuzz", &["marketprism-core", "marketprism-exchanges", "marketprism-recording"]),
     ("marketprism-bus", &["marketprism-core"]),
     ("marketprism-store", &["marketprism-core"]),
+    ("marketprism-integrity", &["marketprism-core", "marketprism-bus", "marketprism-store"]),
     ("marketprism-service", &[]),
     (
         "marketprism-testkit",
@@ -33,7 +34,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "marketprism-cold-storage",
-        &["marketprism-core", "marketprism-bus", "marketprism-store", "marketprism-service"],
+        &[
+            "marketprism-core",
+            "marketprism-bus",
+            "marketprism-store",
+            "marketprism-integrity",
+            "marketprism-service",
+        ],
     ),
     ("marketprism-broker-bootstrap", &["marketprism-core", "marketprism-bus", "marketprism-service"]),
     // These stand in for other people's servers: sharing our own decoders would make both wrong in the same way.

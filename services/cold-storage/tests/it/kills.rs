@@ -63,5 +63,5 @@ async fn whatever_is_killed_whenever_both_tiers_end_up_equal() {
     let covered = "SELECT toUInt64(sum(rows)) FROM (SELECT DISTINCT from_seq, to_seq, rows FROM marketprism_cold.replication_log)";
     assert_eq!(rig.number(covered).await, rows, "the ledger has every row in one range");
     assert!(service.stop().success());
-    assert!(rig.spawn("verify", &["--verify"], &[]).wait().success());
+    assert!(rig.spawn("verify", &["verify"], &[]).wait().success());
 }

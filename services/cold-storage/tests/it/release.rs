@@ -89,7 +89,7 @@ async fn a_day_goes_when_it_is_proved_and_a_late_row_of_it_goes_after_it() {
     assert_eq!(rig.number("SELECT count() FROM marketprism_cold.trades").await, 95);
     wait_for_metric(&rig, "marketprism_cold_unverified_partitions{table=\"trades\"} 0").await;
     assert!(service.stop().success());
-    assert!(rig.spawn("verify", &["--verify"], &[]).wait().success());
+    assert!(rig.spawn("verify", &["verify"], &[]).wait().success());
 }
 
 #[tokio::test]

@@ -1,32 +1,26 @@
 //! How far the hot tier is complete: only what lies below may be copied, so that no late row is ever missed.
 
-use marketprism_bus::{Bus, BusError, StreamState};
+use marketprism_bus::{Bus, StreamState};
 use marketprism_core::{DataType, topology};
+use marketprism_store::Store;
 use marketprism_store::epoch::Epoch;
-use marketprism_store::{Store, StoreError};
 
-/// Why the frontier is not known.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FrontierError {
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+use crate::IntegrityError;
 
 /// One epoch of a table, and the last sequence up to which every row of it is in the hot tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frontier {
-    pub(crate) epoch: u32,
-    pub(crate) upper: u64,
+pub struct Frontier {
+    /// The epoch.
+    pub epoch: u32,
+    /// The last sequence.
+    pub upper: u64,
 }
 
 /// The frontiers of a table, oldest epoch first.
-pub(crate) async fn frontiers(
-    bus: &Bus,
-    hot: &Store,
-    data_type: DataType,
-) -> Result<Vec<Frontier>, FrontierError> {
+///
+/// # Errors
+/// When the broker or the hot tier does not answer.
+pub async fn frontiers(bus: &Bus, hot: &Store, data_type: DataType) -> Result<Vec<Frontier>, IntegrityError> {
     let stream = topology::stream_of(data_type);
     let epochs = hot.epochs(stream).await?;
     let mut frontiers = Vec::with_capacity(epochs.len());
