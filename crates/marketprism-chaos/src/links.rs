@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use marketprism_demo::failure::Failure;
 use marketprism_demo::ports::Ports;
+use marketprism_demo::stack::STANDBY;
 use marketprism_testkit::Proxy;
 
 use crate::plan::Link;
@@ -34,7 +35,9 @@ impl Links {
             let port = url.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
             let port =
                 port.ok_or_else(|| Failure::Usage(format!("the proxy of {} is at {url}", link.name())))?;
-            *server(*link, detours.entry(client(*link)).or_insert(*ports)) = port;
+            for client in clients(*link) {
+                *server(*link, detours.entry(*client).or_insert(*ports)) = port;
+            }
         }
         Ok(detours)
     }
@@ -56,12 +59,14 @@ impl Links {
     }
 }
 
-/// Which service opens the connection.
-const fn client(link: Link) -> &'static str {
+/// Which processes open the connection.
+const fn clients(link: Link) -> &'static [&'static str] {
     match link {
-        Link::CollectorExchange | Link::CollectorBroker => "collector",
-        Link::HotStorageBroker | Link::HotStorageEngine => "hot-storage",
-        Link::ColdStorageBroker | Link::ColdStorageHotEngine | Link::ColdStorageColdEngine => "cold-storage",
+        Link::CollectorExchange | Link::CollectorBroker => &["collector"],
+        Link::HotStorageBroker | Link::HotStorageEngine => &["hot-storage", STANDBY],
+        Link::ColdStorageBroker | Link::ColdStorageHotEngine | Link::ColdStorageColdEngine => {
+            &["cold-storage"]
+        }
     }
 }
 

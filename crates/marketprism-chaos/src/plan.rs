@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use marketprism_demo::stack::STANDBY;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,6 +18,7 @@ pub(crate) enum Target {
     Collector,
     Broker,
     HotStorage,
+    HotStandby,
     ColdStorage,
     HotEngine,
     ColdEngine,
@@ -58,10 +60,11 @@ pub(crate) struct Fault {
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Collector,
         Self::Broker,
         Self::HotStorage,
+        Self::HotStandby,
         Self::ColdStorage,
         Self::HotEngine,
         Self::ColdEngine,
@@ -73,6 +76,7 @@ impl Target {
             Self::Collector => "collector",
             Self::Broker => "nats-server",
             Self::HotStorage => "hot-storage",
+            Self::HotStandby => STANDBY,
             Self::ColdStorage => "cold-storage",
             Self::HotEngine => "clickhouse-hot",
             Self::ColdEngine => "clickhouse-cold",

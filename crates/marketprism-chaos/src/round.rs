@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use marketprism_demo::failure::Failure;
 use marketprism_demo::http::Http;
 use marketprism_demo::reconcile::{Reconciler, Tier, Verdict};
-use marketprism_demo::stack::Stack;
+use marketprism_demo::stack::{STANDBY, Stack};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -120,7 +120,7 @@ impl Arena {
     }
 
     async fn troubles(&mut self, since_us: i64) -> Option<String> {
-        for service in ["hot-storage", "cold-storage"] {
+        for service in ["hot-storage", STANDBY, "cold-storage"] {
             if let Err(trouble) = self.http.answers(&self.stack.health_url(service)).await {
                 return Some(trouble);
             }

@@ -30,6 +30,8 @@ pub struct Ports {
     /// Its health and metrics.
     pub hot_storage_admin: [u16; 2],
     /// Its health and metrics.
+    pub hot_standby_admin: [u16; 2],
+    /// Its health and metrics.
     pub cold_storage_admin: [u16; 2],
 }
 
@@ -44,6 +46,7 @@ const STANDARD: Ports = Ports {
     clickhouse_cold_admin: [18124, 19124],
     collector_admin: [8087, 9092],
     hot_storage_admin: [8085, 9094],
+    hot_standby_admin: [18085, 19094],
     cold_storage_admin: [8086, 9095],
 };
 
@@ -75,6 +78,7 @@ impl Ports {
             (self.clickhouse_cold_admin, "ClickHouse cold's health and metrics"),
             (self.collector_admin, "the collector's health and metrics"),
             (self.hot_storage_admin, "hot-storage's health and metrics"),
+            (self.hot_standby_admin, "the standby's health and metrics"),
             (self.cold_storage_admin, "cold-storage's health and metrics"),
         ] {
             list.extend(ports.map(|port| (port, purpose)));
@@ -118,6 +122,7 @@ fn free() -> Result<Ports, Failure> {
         clickhouse_cold_admin: [next()?, next()?],
         collector_admin: [next()?, next()?],
         hot_storage_admin: [next()?, next()?],
+        hot_standby_admin: [next()?, next()?],
         cold_storage_admin: [next()?, next()?],
     })
 }

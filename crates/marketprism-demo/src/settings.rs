@@ -86,10 +86,10 @@ pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, 
     })
 }
 
-pub(crate) fn hot_storage(ports: &Ports) -> Value {
+pub(crate) fn hot_storage(ports: &Ports, admin: [u16; 2]) -> Value {
     json!({
         "nats": nats_section(ports),
-        "admin": admin_section(ports.hot_storage_admin),
+        "admin": admin_section(admin),
         "clickhouse": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
     })
 }

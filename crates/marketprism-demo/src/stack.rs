@@ -23,6 +23,9 @@ const GRACE: Duration = Duration::from_secs(30);
 /// A service that ends this often by itself is not restarted again.
 const RESTARTS_MAX: u32 = 5;
 
+/// Name of the second hot-storage.
+pub const STANDBY: &str = "hot-storage-standby";
+
 /// What is started, and with what.
 #[derive(Debug)]
 pub struct Blueprint {
@@ -32,6 +35,8 @@ pub struct Blueprint {
     libchdb: PathBuf,
     /// `None` where the exchanges are the real ones.
     simulator: Option<Vec<OsString>>,
+    /// Whether a second hot-storage stands by.
+    pub standby: bool,
     /// Ports that a process is told in place of the real ones, by its name: of proxies.
     pub detours: BTreeMap<&'static str, Ports>,
     /// What a process is configured besides, by its name.
@@ -42,7 +47,15 @@ impl Blueprint {
     /// Without detours and overrides. `simulator` is its command line.
     pub fn new(ports: Ports, servers: &Servers, simulator: Option<Vec<OsString>>) -> Self {
         let (nats_server, libchdb) = (servers.nats_server(), servers.libchdb());
-        Self { ports, nats_server, libchdb, simulator, detours: BTreeMap::new(), overrides: BTreeMap::new() }
+        Self {
+            ports,
+            nats_server,
+            libchdb,
+            simulator,
+            standby: false,
+            detours: BTreeMap::new(),
+            overrides: BTreeMap::new(),
+        }
     }
 
     fn ports_told(&self, name: &str) -> &Ports {
@@ -143,12 +156,17 @@ impl Stack {
         let live = self.blueprint.simulator.is_none();
         let told = |name| self.blueprint.ports_told(name);
         let collector = settings::collector(told("collector"), subscription, live, interval);
-        for (name, config) in [
-            ("hot-storage", settings::hot_storage(told("hot-storage"))),
-            ("cold-storage", settings::cold_storage(told("cold-storage"))),
-            ("collector", collector),
-        ] {
-            let program = self.program(name, name, folder, config, vec![])?;
+        let ports = &self.blueprint.ports;
+        let mut services =
+            vec![("hot-storage", settings::hot_storage(told("hot-storage"), ports.hot_storage_admin))];
+        if self.blueprint.standby {
+            services.push((STANDBY, settings::hot_storage(told(STANDBY), ports.hot_standby_admin)));
+        }
+        services.push(("cold-storage", settings::cold_storage(told("cold-storage"))));
+        services.push(("collector", collector));
+        for (name, config) in services {
+            let binary_name = if name == STANDBY { "hot-storage" } else { name };
+            let program = self.program(name, binary_name, folder, config, vec![])?;
             let url = self.health_url(name);
             self.start_ready(program, url).await?;
         }
@@ -162,6 +180,7 @@ impl Stack {
         let (admin, probe) = match name {
             "collector" => (ports.collector_admin, "live"),
             "hot-storage" => (ports.hot_storage_admin, "health"),
+            STANDBY => (ports.hot_standby_admin, "health"),
             _ => (ports.cold_storage_admin, "health"),
         };
         let [health, _] = admin;
