@@ -16,10 +16,17 @@ enum Mode {
     Open,
     Refusing,
     Frozen,
+    Held,
     Muted,
     /// Of requests with these words.
     AnswersDelayed(String, Duration),
     AnswersLost(String),
+}
+
+impl Mode {
+    const fn passes(&self) -> bool {
+        !matches!(self, Self::Frozen | Self::Held)
+    }
 }
 
 /// What the connections are told: their mode, and which of them are ended.
@@ -85,6 +92,12 @@ impl Proxy {
     /// [`Proxy::restore`], even if its sender has given up and closed.
     pub fn freeze(&self) {
         self.set(Mode::Frozen);
+    }
+
+    /// As [`Proxy::freeze`], but the server never learns that a sender gave up and closed: a request that arrives late looks
+    /// like any other to it.
+    pub fn hold(&self) {
+        self.set(Mode::Held);
     }
 
     /// Requests pass, answers are swallowed; the connections stay.
@@ -161,9 +174,17 @@ async fn requests(
     asked: Asked,
 ) {
     let mut buffer = vec![0; 1 << 16];
+    let mut held = false;
     loop {
         let bytes = from.read(&mut buffer).await.unwrap_or_default();
-        if order.wait_for(|order| order.mode != Mode::Frozen).await.is_err() || bytes == 0 {
+        held |= order.borrow().mode == Mode::Held;
+        if order.wait_for(|order| order.mode.passes()).await.is_err() {
+            return;
+        }
+        if bytes == 0 {
+            if held {
+                std::future::pending::<()>().await;
+            }
             // The server learns that the client is done, and may still answer.
             drop(to.shutdown().await);
             return;
@@ -183,7 +204,7 @@ async fn answers(
 ) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(bytes @ 1..) = from.read(&mut buffer).await {
-        if order.wait_for(|order| order.mode != Mode::Frozen).await.is_err() {
+        if order.wait_for(|order| order.mode.passes()).await.is_err() {
             return;
         }
         let (mode, asked) = (order.borrow().mode.clone(), asked.take());
@@ -191,7 +212,12 @@ async fn answers(
             Mode::Muted => continue,
             Mode::AnswersDelayed(text, delay) if holds(&asked, text.as_bytes()) => sleep(delay).await,
             Mode::AnswersLost(text) if holds(&asked, text.as_bytes()) => return,
-            Mode::Open | Mode::Refusing | Mode::Frozen | Mode::AnswersLost(_) | Mode::AnswersDelayed(..) => {}
+            Mode::Open
+            | Mode::Refusing
+            | Mode::Frozen
+            | Mode::Held
+            | Mode::AnswersLost(_)
+            | Mode::AnswersDelayed(..) => {}
         }
         if to.write_all(&buffer[..bytes]).await.is_err() {
             return;

@@ -83,7 +83,7 @@ async fn answers_that_are_lost_or_late_double_nothing() {
     rig.assert_trades(4_100).await;
 
     // Requests that arrive after they were given up, when what is stored is being looked at.
-    proxy.freeze();
+    proxy.hold();
     rig.publish_trades(4_101..6_101).await;
     poll_until(DEADLINE, "somebody gave up", async || rig.health("one").await.1.contains("timeout expired"))
         .await;
