@@ -119,7 +119,7 @@ impl Store {
     pub async fn repeated(&self, rows: &Rows) -> Result<Vec<Repeated>, StoreError> {
         let (table, key) = (table(rows.data_type()), key(rows.data_type()));
         let question = format!(
-            "SELECT exchange, market_type, symbol, {key} AS key, groupArray(10)((stream_epoch, stream_seq)) AS found \
+            "SELECT exchange, market_type, symbol, {key} AS key, arraySort(groupArray(10)((stream_epoch, stream_seq))) AS rows \
              FROM `{table}` WHERE {} GROUP BY exchange, market_type, symbol, timestamp, key \
              HAVING uniqExact(stream_epoch, stream_seq) > 1 LIMIT {ROWS_MAX}",
             rows.condition()

@@ -54,7 +54,9 @@ async fn each_thing_that_is_broken_is_told_and_mended() {
     ] {
         assert!(told.contains(&format!("{finding}\n")), "`{finding}` is not in:\n{told}");
     }
-    assert!(told.ends_with("8 findings\n") && code == Some(1), "{told}");
+    // Its id, too, is missing for as long as the row is.
+    assert!(told.contains("binance spot BTC-USDT: ids 11…11 missing in the hot tier"), "{told}");
+    assert!(told.ends_with("9 findings\n") && code == Some(1), "{told}");
     let (told, code) = rig.command("some", &["verify", "--from", "12", "--to", "13", "--json"]);
     let found: Vec<serde_json::Value> =
         told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -63,7 +65,8 @@ async fn each_thing_that_is_broken_is_told_and_mended() {
     assert_eq!(rig.command("gaps", &["verify", "--table", "gaps"]), clean);
 
     let (told, code) = rig.command("dry", &["repair", "--dry-run"]);
-    assert!(told.ends_with("8 would be repaired, 0 left\n") && code == Some(1), "{told}");
+    // Which 17 is right the ledger tells once the others of its range are mended.
+    assert!(told.ends_with("7 would be repaired, 2 left\n") && code == Some(1), "{told}");
     let (told, code) = rig.command("repair", &["repair"]);
     assert!(
         told.contains("trades 11 of epoch 1: missing in the hot tier: copied from the cold tier"),
@@ -132,7 +135,7 @@ async fn ids_tell_of_holes_and_repetitions() {
     // The same trade under another sequence, as after the duplicate window.
     rig.run(
         "INSERT INTO marketprism_hot.trades SELECT * REPLACE (toUInt64(109) AS stream_seq) FROM marketprism_hot.trades \
-         WHERE stream_seq = 30",
+         WHERE trade_id = '30'",
     )
     .await;
     let (told, code) = rig.command("twice", &["verify"]);
@@ -147,9 +150,11 @@ async fn ids_tell_of_holes_and_repetitions() {
 #[tokio::test]
 async fn nothing_is_told_while_rows_come_and_are_copied() {
     let rig = Rig::start().await;
+    rig.store_trades(1..251, |_| true).await;
     let mut service = rig.service("one");
+    rig.wait_for_watermark(250).await;
     let storing = async {
-        for part in 0..40 {
+        for part in 1..40 {
             rig.store_trades(1 + part * 250..251 + part * 250, |_| true).await;
         }
     };
