@@ -9,6 +9,7 @@
 mod config;
 mod connect;
 mod consumer;
+mod consumer_config;
 mod dead_letter;
 mod delivery;
 mod error;
@@ -22,7 +23,8 @@ mod window;
 
 pub use config::{Credential, InvalidField, NatsConfig, TlsConfig};
 pub use connect::{Bus, Status};
-pub use consumer::{Consumer, ConsumerConfig};
+pub use consumer::Consumer;
+pub use consumer_config::ConsumerConfig;
 pub use dead_letter::{
     DeadLetter, DeadLetters, HEADER_DELIVERED, HEADER_REASON, HEADER_REPLAYED_AS, HEADER_SEQUENCE,
     HEADER_STREAM, HEADER_SUBJECT, subject as dead_letter_subject,

@@ -121,7 +121,7 @@ async fn a_purged_stream_goes_on_in_its_epoch() {
     let mut service = rig.service("one").await;
     rig.publish_trades(1..101).await;
     rig.assert_trades(100).await;
-    rig.jetstream().await.get_stream("MARKET_DATA").await.unwrap().purge().await.unwrap();
+    rig.jetstream("STREAM.PURGE.MARKET_DATA", &serde_json::Value::Null).await;
     assert!(service.stop().success());
     rig.publish_trades(101..151).await;
     let mut service = rig.service("two").await;

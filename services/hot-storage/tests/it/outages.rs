@@ -1,7 +1,5 @@
 //! Servers that go away and come back.
 
-use std::time::Duration;
-
 use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
 
@@ -28,7 +26,7 @@ async fn while_clickhouse_is_away_nothing_is_lost_and_health_tells() {
     assert!((1.0..48.0).contains(&hours), "{hours} hours of the stream's 48");
 
     // The stream will drop what waits within minutes: somebody has to act.
-    rig.limit_stream(|config| config.max_age = Duration::from_secs(300)).await;
+    rig.limit_stream("max_age", 300_000_000_000).await;
     poll_until(DEADLINE, "health is alarmed", async || rig.health("one").await.0 == 503).await;
 
     rig.clickhouse.restart();
@@ -51,7 +49,7 @@ async fn what_the_stream_drops_before_it_is_stored_is_recorded_once() {
     rig.wait_acknowledged(DataType::Trade).await;
     assert!(service.stop().success());
     rig.publish_trades(201..401).await;
-    rig.limit_stream(|config| config.max_messages = 50).await;
+    rig.limit_stream("max_msgs", 50).await;
 
     let mut service = rig.service("two").await;
     rig.assert_trades(150).await;
@@ -70,7 +68,7 @@ async fn what_the_stream_drops_before_it_is_stored_is_recorded_once() {
     assert!(service.stop().success());
 
     // Dropped after they are stored, they are no loss.
-    rig.limit_stream(|config| config.max_messages = 200).await;
+    rig.limit_stream("max_msgs", 200).await;
     let mut service = rig.service("three").await;
     rig.publish_trades(401..551).await;
     rig.assert_trades(300).await;

@@ -50,18 +50,22 @@ impl Rig {
         Bus::connect(&NatsConfig { url: self.nats.url(), ..NatsConfig::default() }, "test").await.unwrap()
     }
 
-    /// The broker as an operator's tool sees it.
-    pub(crate) async fn jetstream(&self) -> async_nats::jetstream::Context {
-        async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap())
+    /// Asks the broker's own interface, as an operator's tool does, and returns its answer.
+    pub(crate) async fn jetstream(&self, subject: &str, payload: &serde_json::Value) -> serde_json::Value {
+        let payload = if payload.is_null() { Vec::new() } else { payload.to_string().into_bytes() };
+        let answer = self.bus().await.ask(&format!("$JS.API.{subject}"), payload.into()).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer
     }
 
-    /// Changes the stream of trades as an operator can.
-    pub(crate) async fn limit_stream(&self, change: impl FnOnce(&mut async_nats::jetstream::stream::Config)) {
-        let jetstream = self.jetstream().await;
-        let stream = jetstream.get_stream(streams::MARKET_DATA).await.unwrap();
-        let mut config = stream.cached_info().config.clone();
-        change(&mut config);
-        jetstream.update_stream(&config).await.unwrap();
+    /// Sets a field of the configuration of the stream of trades.
+    pub(crate) async fn limit_stream(&self, field: &str, limit: i64) {
+        let stream = streams::MARKET_DATA;
+        let info = self.jetstream(&format!("STREAM.INFO.{stream}"), &serde_json::Value::Null).await;
+        let mut config = info["config"].clone();
+        config[field] = limit.into();
+        self.jetstream(&format!("STREAM.UPDATE.{stream}"), &config).await;
     }
 
     pub(crate) fn store(&self) -> Store {
