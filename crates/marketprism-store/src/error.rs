@@ -123,8 +123,9 @@ impl StoreError {
 
 /// Codes of a server in trouble: timeout, too many queries, memory, network, parts, read-only, shutdown, disk, keeper,
 /// replicas too few or behind.
-const TRANSIENT: &[u32] =
-    &[3, 32, 159, 202, 209, 210, 225, 236, 241, 242, 243, 252, 285, 286, 289, 319, 372, 394, 425, 439, 473, 999];
+const TRANSIENT: &[u32] = &[
+    3, 32, 159, 202, 209, 210, 225, 236, 241, 242, 243, 252, 285, 286, 289, 319, 372, 394, 425, 439, 473, 999,
+];
 /// Codes about values: cannot parse, incorrect data, type mismatch, out of bound, overflow, violated constraint.
 const REFUSAL_OF_DATA: &[u32] = &[6, 27, 38, 41, 53, 69, 72, 117, 321, 407, 469];
 
