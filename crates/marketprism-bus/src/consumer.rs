@@ -4,7 +4,7 @@
 //! (deleted, or a broker that lost its files) is created again and starts from the first message: the sequences tell
 //! its reader what it knows already.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::connect::{Bus, Status};
 use crate::consumer_config::{ConsumerConfig, GROUP};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Origin};
 use crate::error::{BoxError, BusError};
 use crate::metrics::ConsumerMetrics;
 
@@ -25,6 +25,9 @@ use crate::metrics::ConsumerMetrics;
 /// by its own clock and always says so, behind the last message; whoever left earlier would get the messages that were
 /// on their way only after `ack_wait`. A connection that died meanwhile is noticed by its status.
 const END_SLACK: Duration = Duration::from_secs(2);
+
+/// Messages read at once where so many are here.
+const REPLIES_MAX: usize = 256;
 
 /// Pause before a vanished consumer is created again, so that a stream that is gone is not asked for in a tight loop.
 const REBIND_DELAY: Duration = Duration::from_millis(200);
@@ -36,7 +39,7 @@ const HEADER_PIN_ID: &str = "Nats-Pin-Id";
 #[derive(Debug)]
 pub struct Consumer {
     bus: Bus,
-    stream: String,
+    origin: Arc<Origin>,
     config: ConsumerConfig,
     metrics: ConsumerMetrics,
     /// What the broker calls us while we are the pinned reader.
@@ -80,7 +83,8 @@ impl Bus {
             ("consumer", config.durable.clone()),
         ]);
         let pin = Mutex::default();
-        let consumer = Consumer { bus: self.clone(), stream: stream.to_owned(), config, metrics, pin };
+        let origin = Arc::new(Origin { stream: stream.to_owned(), client: self.client.clone() });
+        let consumer = Consumer { bus: self.clone(), origin, config, metrics, pin };
         consumer.bind().await?;
         Ok(consumer)
     }
@@ -96,7 +100,7 @@ impl Consumer {
     /// The stream it reads.
     #[must_use]
     pub fn stream(&self) -> &str {
-        &self.stream
+        &self.origin.stream
     }
 
     /// What the broker calls us while we are the pinned reader. Another id than before means that another reader may have
@@ -115,8 +119,8 @@ impl Consumer {
             return Ok(());
         }
         self.set_pin(None);
-        let operation = || format!("unpin consumer {} of {}", self.config.durable, self.stream);
-        let handle = self.bus.jetstream.get_stream_no_info(&self.stream).await;
+        let operation = || format!("unpin consumer {} of {}", self.config.durable, self.origin.stream);
+        let handle = self.bus.jetstream.get_stream_no_info(&self.origin.stream).await;
         let handle = handle.map_err(|error| BusError::request(operation(), error))?;
         let unpinned = handle.unpin_consumer(&self.config.durable, GROUP).await;
         unpinned.map_err(|error| BusError::request(operation(), error))
@@ -154,7 +158,7 @@ impl Consumer {
                 Ended::NextTooLarge => break,
                 Ended::PinLost => {
                     tracing::info!(
-                        stream = self.stream,
+                        stream = self.origin.stream,
                         consumer = self.config.durable,
                         "no longer the pinned reader"
                     );
@@ -163,7 +167,7 @@ impl Consumer {
                 Ended::Unknown => {
                     tokio::time::sleep(REBIND_DELAY).await;
                     tracing::warn!(
-                        stream = self.stream,
+                        stream = self.origin.stream,
                         consumer = self.config.durable,
                         "consumer gone; creating it"
                     );
@@ -197,21 +201,31 @@ impl Consumer {
             serde_json::to_vec(&request).map_err(|error| BusError::request("write a pull request", error))?;
         let client = &self.bus.client;
         let inbox = client.new_inbox();
-        let mut replies = client.subscribe(inbox.clone()).await.map_err(|_| BusError::Closed)?;
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.config.durable);
+        let replies = client.subscribe(inbox.clone()).await.map_err(|_| BusError::Closed)?;
+        // Waiting for each alone costs more than reading it.
+        let mut replies = replies.ready_chunks(REPLIES_MAX);
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.origin.stream, self.config.durable);
         client.publish_with_reply(subject, inbox, request.into()).await.map_err(|_| BusError::Closed)?;
         let end = tokio::time::sleep_until(deadline + END_SLACK);
         tokio::pin!(end);
         while deliveries.len() < batch {
-            let reply = tokio::select! {
+            let some = tokio::select! {
                 biased;
-                reply = replies.next() => reply.ok_or(BusError::Closed)?,
+                some = replies.next() => some.ok_or(BusError::Closed)?,
                 // The request died with the connection; what came of it is good.
                 _ = status.changed() => return Ok(Ended::Done),
                 () = &mut end => return Ok(Ended::Done),
             };
-            if reply.status.is_none_or(|status| status == StatusCode::OK) {
-                let delivery = Delivery::new(&self.bus, reply);
+            // Bounded by the number of messages asked for.
+            end.as_mut().reset(deadline.max(Instant::now()) + END_SLACK);
+            for reply in some {
+                if reply.status.is_some_and(|status| status != StatusCode::OK) {
+                    match self.read_status(&reply, deliveries.is_empty())? {
+                        Some(ended) => return Ok(ended),
+                        None => continue,
+                    }
+                }
+                let delivery = Delivery::new(&self.origin, reply);
                 // The same for all messages of one request.
                 if deliveries.is_empty()
                     && let Some(pin) = delivery.as_ref().and_then(|delivery| delivery.header(HEADER_PIN_ID))
@@ -219,10 +233,6 @@ impl Consumer {
                     self.set_pin(Some(pin.to_owned()));
                 }
                 deliveries.extend(delivery);
-                // Bounded by the number of messages asked for.
-                end.as_mut().reset(deadline.max(Instant::now()) + END_SLACK);
-            } else if let Some(ended) = self.read_status(&reply, deliveries.is_empty())? {
-                return Ok(ended);
             }
         }
         Ok(Ended::Done)
@@ -249,7 +259,7 @@ impl Consumer {
             _ if !nothing_yet => Ended::Done,
             _ => {
                 return Err(BusError::Pull {
-                    stream: self.stream.clone(),
+                    stream: self.origin.stream.clone(),
                     durable: self.config.durable.clone(),
                     status: status.as_u16(),
                     description: description.to_owned(),
@@ -261,12 +271,12 @@ impl Consumer {
     /// Creates the durable, or takes it over. A broker changes everything of it but where it starts and whether it is
     /// pinned: where that differs it is made anew, from its acknowledgement floor on.
     async fn bind(&self) -> Result<(), BusError> {
-        let Some(stream) = self.bus.stream_handle(&self.stream).await? else {
-            return Err(BusError::StreamMissing(self.stream.clone()));
+        let Some(stream) = self.bus.stream_handle(&self.origin.stream).await? else {
+            return Err(BusError::StreamMissing(self.origin.stream.clone()));
         };
         let durable = &self.config.durable;
         let failed = |what: &str, error: BoxError| {
-            BusError::request(format!("{what} consumer {durable} of {}", self.stream), error)
+            BusError::request(format!("{what} consumer {durable} of {}", self.origin.stream), error)
         };
         let mut wanted = self.config.to_pull();
         match stream.consumer_info(durable).await {
@@ -278,7 +288,7 @@ impl Consumer {
                 wanted.deliver_policy = DeliverPolicy::ByStartSequence { start_sequence };
                 stream.delete_consumer(durable).await.map_err(|error| failed("replace", error.into()))?;
                 tracing::warn!(
-                    stream = self.stream,
+                    stream = self.origin.stream,
                     durable,
                     start_sequence,
                     "consumer made anew: its readers are pinned"
@@ -287,7 +297,7 @@ impl Consumer {
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
             Err(error) => return Err(failed("read", error.into())),
         }
-        let made = self.bus.jetstream.create_consumer_on_stream(wanted, &self.stream).await;
+        let made = self.bus.jetstream.create_consumer_on_stream(wanted, &self.origin.stream).await;
         made.map(drop).map_err(|error| failed("create", error.into()))
     }
 

@@ -1,5 +1,6 @@
 //! One message of a consumer, and the answers to it. Not answering in time means it is delivered again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::header::NATS_MESSAGE_ID;
@@ -7,9 +8,7 @@ use async_nats::jetstream::AckKind;
 use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 
-use crate::connect::Bus;
 use crate::error::BusError;
-use crate::stream::microseconds;
 
 /// A message delivered by a [`crate::Consumer`].
 #[derive(Debug, Clone)]
@@ -26,22 +25,53 @@ pub struct Delivery {
     pub published_us: i64,
     /// Messages of the consumer still waiting behind it.
     pub pending: u64,
-    stream: String,
     reply: Subject,
     headers: Option<HeaderMap>,
-    client: async_nats::Client,
+    origin: Arc<Origin>,
+}
+
+/// What all deliveries of a consumer share: a client of their own would be the most expensive part of each.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) stream: String,
+    pub(crate) client: async_nats::Client,
+}
+
+/// What the broker says about a delivery in the subject that takes its answer.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    delivered: u64,
+    stream_sequence: u64,
+    published_us: i64,
+    pending: u64,
+}
+
+impl Told {
+    /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<ns since 1970>.<pending>`; brokers
+    /// with domains put domain and account in front of the stream and may add more behind. The client's own reading of
+    /// it wants a clone of the client for each message.
+    fn parse(reply: &str) -> Option<Self> {
+        let tokens = reply.strip_prefix("$JS.ACK.")?.as_bytes();
+        let with_domain = tokens.iter().filter(|byte| **byte == b'.').count() >= 8;
+        let mut tokens = tokens.split(|byte| *byte == b'.').skip(if with_domain { 4 } else { 2 }).map(number);
+        let (delivered, stream_sequence) = (tokens.next()??, tokens.next()??);
+        let published_us = i64::try_from(tokens.nth(1)?? / 1_000).ok()?;
+        Some(Self { delivered, stream_sequence, published_us, pending: tokens.next()?? })
+    }
+}
+
+/// A number of digits only.
+fn number(token: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let push = |number: u64, byte| number.checked_mul(10)?.checked_add(digit(byte)?);
+    token.iter().try_fold(0, push).filter(|_| !token.is_empty())
 }
 
 impl Delivery {
     /// `None` for a message that does not come from a consumer.
-    pub(crate) fn new(bus: &Bus, message: async_nats::Message) -> Option<Self> {
-        let message = async_nats::jetstream::Message { message, context: bus.jetstream.clone() };
-        let info = message.info().ok()?;
-        let (stream_sequence, pending) = (info.stream_sequence, info.pending);
-        let delivered = u64::try_from(info.delivered).ok()?;
-        let published_us = microseconds(info.published.unix_timestamp_nanos());
-        let stream = info.stream.to_owned();
-        let message = message.message;
+    pub(crate) fn new(origin: &Arc<Origin>, message: async_nats::Message) -> Option<Self> {
+        let reply = message.reply?;
+        let Told { delivered, stream_sequence, published_us, pending } = Told::parse(&reply)?;
         Some(Self {
             subject: message.subject.to_string(),
             payload: message.payload,
@@ -49,17 +79,16 @@ impl Delivery {
             delivered,
             published_us,
             pending,
-            stream,
-            reply: message.reply?,
+            reply,
             headers: message.headers,
-            client: bus.client.clone(),
+            origin: Arc::clone(origin),
         })
     }
 
     /// The stream it is in.
     #[must_use]
     pub fn stream(&self) -> &str {
-        &self.stream
+        &self.origin.stream
     }
 
     /// Its `Nats-Msg-Id`, if it has one.
@@ -123,16 +152,35 @@ impl Delivery {
     }
 
     async fn confirmed(&self, kind: AckKind, verb: &str) -> Result<(), BusError> {
-        match self.client.request(self.reply.clone(), kind.into()).await {
+        match self.origin.client.request(self.reply.clone(), kind.into()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(BusError::request(
-                format!("{verb} message {} of {}", self.stream_sequence, self.stream),
+                format!("{verb} message {} of {}", self.stream_sequence, self.origin.stream),
                 error,
             )),
         }
     }
 
     async fn answer(&self, kind: AckKind) -> Result<(), BusError> {
-        self.client.publish(self.reply.clone(), kind.into()).await.map_err(|_| BusError::Closed)
+        self.origin.client.publish(self.reply.clone(), kind.into()).await.map_err(|_| BusError::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subject_of_the_answer_tells_about_the_delivery() {
+        let told =
+            Told { delivered: 2, stream_sequence: 1_234, published_us: 1_791_417_600_000_001, pending: 7 };
+        let rest = "MARKET_DATA.hot-trade.2.1234.1200.1791417600000001999.7";
+        assert_eq!(Told::parse(&format!("$JS.ACK.{rest}")), Some(told));
+        let told = Told::parse(&format!("$JS.ACK.hub.ACCOUNT.{rest}.token")).unwrap();
+        assert_eq!((told.stream_sequence, told.pending), (1_234, 7));
+        assert_eq!(Told::parse("_INBOX.abc"), None);
+        for broken in ["$JS.ACK.S.c.1.x.1.1.0", "$JS.ACK.S.c.1..1.1.0", "$JS.ACK.S.c.1.1.1.1"] {
+            assert_eq!(Told::parse(broken), None, "{broken}");
+        }
     }
 }
