@@ -9,8 +9,9 @@ use marketprism_service::{
 use marketprism_store::{ClickHouseConfig, SchemaMode, Store};
 use serde::{Deserialize, Serialize};
 
-/// Rows in the largest batch: above it an insert gains nothing and its messages are held longer.
-const ROWS_MAX: usize = 100_000;
+/// Rows in the largest batch: above it an insert gains nothing, and the messages of the next one would not fit the client's
+/// queue of 65,536 while this one is read.
+const ROWS_MAX: usize = 50_000;
 /// Messages a consumer may have out, in batches: the one that is written and the one that is on its way.
 const BATCHES_OUT: u32 = 2;
 
@@ -60,8 +61,8 @@ impl Default for BatchConfig {
         Self {
             // Small inserts cost the server merges; 10,000 rows reach half its top rate.
             rows_max: 10_000,
-            // Nine lanes hold at most one batch each: 144 MiB of payload in the worst case.
-            bytes_max: 16 << 20,
+            // Nine lanes hold at most two batches each: 144 MiB of payload in the worst case.
+            bytes_max: 8 << 20,
             age_max: HumanDuration::from_secs(1),
         }
     }
@@ -128,7 +129,7 @@ impl Configuration for Config {
         })?;
         let BatchConfig { rows_max, bytes_max, age_max } = self.batch;
         if !(1..=ROWS_MAX).contains(&rows_max) {
-            return Err(ConfigError::invalid("batch.rows_max", rows_max, "must be from 1 to 100000"));
+            return Err(ConfigError::invalid("batch.rows_max", rows_max, "must be from 1 to 50000"));
         }
         if !(1 << 10..=1 << 30).contains(&bytes_max) {
             return Err(ConfigError::invalid("batch.bytes_max", bytes_max, "must be from 1 KiB to 1 GiB"));

@@ -6,6 +6,7 @@ mod input;
 mod machine;
 mod pieces;
 mod pipeline;
+mod storage;
 mod table;
 
 use crate::{Failure, workspace};
@@ -37,6 +38,8 @@ pub(crate) struct BenchArgs {
 enum Part {
     /// Frames to messages and books, one thread
     Decoders,
+    /// JetStream to the hot and on to the cold tier, beside the broker's and the engine's own rates
+    Storage,
     /// Sockets, descriptors, tasks and memory of a collector over forced reconnects; fails when they grow
     Soak {
         /// How many
@@ -54,15 +57,23 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     }
     let scratch = programs.with_file_name("bench");
     let machine = machine::Machine::now();
+    let everything = args.part.is_none();
     let mut rows = Vec::new();
-    let generator = args.input.clone().unwrap_or_else(|| root.join("../shared/bench"));
-    match input::generate(&generator, &scratch)? {
-        Some(data) => rows.extend(decoders::run(&programs, &data, args.quick)?),
-        None => println!("decoders left out: no gen.py in {} (MARKETPRISM_BENCH)", generator.display()),
+    if everything || args.part == Some(Part::Decoders) {
+        let generator = args.input.clone().unwrap_or_else(|| root.join("../shared/bench"));
+        match input::generate(&generator, &scratch)? {
+            Some(data) => rows.extend(decoders::run(&programs, &data, args.quick)?),
+            None => println!("decoders left out: no gen.py in {} (MARKETPRISM_BENCH)", generator.display()),
+        }
     }
-    if args.part.is_none() {
+    if everything {
         rows.extend(pieces::publisher(&programs, args.quick)?);
         rows.extend(pieces::inserts(&programs, &scratch)?);
+    }
+    if everything || args.part == Some(Part::Storage) {
+        rows.extend(storage::run(&programs, args.quick)?);
+    }
+    if everything {
         let rates: &[u64] = if args.rates.is_empty() { &[10_000, 20_000] } else { &args.rates };
         for rate in rates {
             rows.extend(pipeline::run(&programs, &scratch, *rate, args.quick)?);

@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("exchanges", "decode_rate"),
     ("bus", "publish_rate"),
     ("store", "insert_rate"),
+    ("hot-storage", "storage_rate"),
     ("collector", "reconnect_soak"),
 ];
 /// The engine starts in a second; a busy machine may take many.

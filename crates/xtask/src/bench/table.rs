@@ -1,19 +1,22 @@
 //! The result's shape: rows of one table.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
-/// One figure.
-#[derive(Debug, Serialize)]
+use serde::{Deserialize, Serialize};
+
+/// One figure; the examples that measure print it as JSON.
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// What was measured.
     pub(crate) what: String,
     /// The figure.
     pub(crate) value: u64,
     /// Its unit.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// The same without our code, in the same run: the broker's or the engine's own limit.
     pub(crate) limit: Option<u64>,
     /// What it is compared with and was not measured in this run.
+    #[serde(skip_deserializing)]
     pub(crate) beside: Option<Beside>,
 }
 
@@ -30,7 +33,7 @@ pub(crate) struct Beside {
 
 impl Row {
     pub(crate) fn new(what: impl Into<String>, value: u64, unit: &'static str) -> Self {
-        Self { what: what.into(), value, unit, limit: None, beside: None }
+        Self { what: what.into(), value, unit: unit.into(), limit: None, beside: None }
     }
 }
 
