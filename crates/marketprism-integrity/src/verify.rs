@@ -152,9 +152,18 @@ async fn by_keys(
             if data_type != DataType::Trade {
                 continue;
             }
-            let holes = tier.trade_id_holes(rows, &[hot, cold]).await?;
-            let known = holes.into_iter().filter(|hole| side == Side::Hot || hole.to_us < cold_until_us);
-            findings.extend(known.map(|hole| Finding {
+            let mut known = Vec::new();
+            for hole in tier.trade_id_holes(rows, &[hot, cold]).await? {
+                let is_known = match side {
+                    // What came late for a released day went after it, and left a hole among its neighbours.
+                    Side::Hot => released_days.is_none() || !cold.fills(&hole).await?,
+                    Side::Stream | Side::Cold => hole.to_us < cold_until_us,
+                };
+                if is_known {
+                    known.push(hole);
+                }
+            }
+            findings.extend(known.into_iter().map(|hole| Finding {
                 place: market(hole.exchange, hole.market_type, hole.symbol),
                 trouble: Trouble::Hole {
                     side,

@@ -168,6 +168,22 @@ impl Store {
         Ok(undeclared)
     }
 
+    /// Whether rows of this tier have all the ids of a hole that another one has.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn fills(&self, hole: &Hole) -> Result<bool, StoreError> {
+        let Hole { exchange, market_type, symbol, from_id, to_id, .. } = hole;
+        let question = format!(
+            "SELECT toUInt64(sum(last - first + 1)) FROM (SELECT DISTINCT first, last FROM (SELECT {NUMBERED} FROM `trades` \
+             WHERE exchange = ? AND market_type = ? AND symbol = ? AND {IS_NUMBERED}) WHERE first >= ? AND last <= ?)"
+        );
+        let market = self.client.query(&question).bind(exchange).bind(market_type).bind(symbol);
+        let found = market.bind(from_id).bind(to_id).fetch_one::<u64>();
+        let ids = self.ask("look for the trade ids of a hole", found).await?;
+        Ok(ids == to_id.saturating_sub(*from_id).saturating_add(1))
+    }
+
     async fn declared(
         &self,
         exchange: &str,

@@ -38,7 +38,9 @@ impl<'a> Claim<'a> {
             self.extend().await;
         }
         let Some(last) = self.batch.last() else { return false };
-        last.in_progress_confirmed().await.is_ok() && !self.connection_changed() && self.left() >= Store::ADMITTED_AT_MOST
+        last.in_progress_confirmed().await.is_ok()
+            && !self.connection_changed()
+            && self.left() >= Store::ADMITTED_AT_MOST
     }
 
     /// Keeps telling the broker that the batch is being worked on.

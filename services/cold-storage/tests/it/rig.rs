@@ -116,13 +116,13 @@ impl Rig {
         self.hot.enter_epoch(streams::MARKET_DATA, &next, Reason::Recreated).await.unwrap();
     }
 
-    /// Rows in the hot tier without messages behind them: many, quickly. Trade ids are the sequences.
+    /// Rows in the hot tier without messages behind them: many, quickly. Their trade ids are no numbers, so none is missing.
     pub(crate) async fn fill(&self, from_seq: u64, rows: u64, day: i64, created_at: &str) {
         self.run(&format!(
             "INSERT INTO marketprism_hot.trades (timestamp, exchange, market_type, symbol, instrument_id, trade_id, price, \
              quantity, side, ts_recv, timestamp_source, data_source, message_schema, stream_epoch, stream_seq, created_at) \
              SELECT fromUnixTimestamp64Micro(toInt64({day} * 86400000000 + number), 'UTC') AS at, 'binance', 'spot', \
-             concat('S', toString(number % 50), '-USDT'), 'S', toString({from_seq} + number), number % 1000, 1, 'buy', at, \
+             concat('S', toString(number % 50), '-USDT'), 'S', concat('f', toString({from_seq} + number)), number % 1000, 1, 'buy', at, \
              'exchange', 'ws', 1, 1, {from_seq} + number, {created_at} FROM numbers({rows})"
         ))
         .await;
