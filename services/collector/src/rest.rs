@@ -37,7 +37,10 @@ const ERROR_BODY_CHARS_MAX: usize = 300;
 /// What is shared by all markets at one address: an exchange counts by address, not by our configuration, and through another
 /// proxy we have another. Bounded by the exchanges and proxies that were ever configured.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hosts(Arc<Mutex<BTreeMap<(String, Option<String>), Host>>>);
+pub(crate) struct Hosts(Arc<Mutex<BTreeMap<Address, Host>>>);
+
+/// Where a host is asked, and through which proxy.
+type Address = (String, Option<String>);
 
 #[derive(Debug, Clone)]
 struct Host {

@@ -78,9 +78,9 @@ pub(crate) async fn run(
             Command::Replay { sequences, all, dry_run } => {
                 let mut replay = Replay { bus: &bus, dry_run, done: 0, left: 0 };
                 if all {
-                    replay.all().await?
+                    replay.all().await?;
                 } else {
-                    replay.some(&sequences).await?
+                    replay.some(&sequences).await?;
                 }
                 replay.summary()
             }

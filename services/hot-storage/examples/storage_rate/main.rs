@@ -3,7 +3,14 @@
 //!
 //! `storage_rate [TRADES] [BOOKS] [ROWS]`: one JSON object a figure, a line each; ROWS of an insert where not the default.
 //! Everything runs on free ports in fresh folders.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod messages;
 mod rig;

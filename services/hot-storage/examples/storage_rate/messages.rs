@@ -14,10 +14,7 @@ pub(crate) fn outgoing(data_type: DataType, id: u64) -> Outgoing {
     let (symbol, instrument_id) = SYMBOLS[usize::try_from(id).unwrap() % SYMBOLS.len()];
     let event = FIRST_EVENT_US + id * 137;
     let received = event + 41_003;
-    let own = match data_type {
-        DataType::OrderBook => book(id),
-        _ => trade(id),
-    };
+    let own = if data_type == DataType::OrderBook { book(id) } else { trade(id) };
     let payload = format!(
         r#"{{"data_type":"{data_type}","exchange":"binance","market_type":"spot","symbol":"{symbol}","instrument_id":"{instrument_id}","ts_event_us":{event},"ts_recv_us":{received},"source":"ws","schema":1,{own}}}"#
     );
