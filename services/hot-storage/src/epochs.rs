@@ -1,11 +1,13 @@
 //! Which stream epoch rows are written in, and from where on a message is certainly new.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use marketprism_bus::{Bus, BusError};
 use marketprism_core::{DataType, topology};
 use marketprism_store::{Entry, Store, StoreError, epoch};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::lane::read;
 
@@ -34,23 +36,45 @@ impl LocateError {
     }
 }
 
-/// Finds positions; shared by the lanes, which enter a new epoch one after the other.
+/// Finds positions; shared by the lanes, which enter a new epoch one after the other. When the broker comes back all of them
+/// ask at once: what one found out of the stream since then is good for the others, or the last of them would wait until its
+/// messages are no longer its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Locator {
     bus: Bus,
     store: Store,
-    entering: Arc<Mutex<()>>,
+    /// Of each stream the epoch found last, and when the looking for it began.
+    found: Arc<Mutex<BTreeMap<&'static str, (Instant, u32)>>>,
 }
 
 impl Locator {
     pub(crate) fn new(bus: Bus, store: Store) -> Self {
-        Self { bus, store, entering: Arc::default() }
+        Self { bus, store, found: Arc::default() }
+    }
+
+    /// Which epoch the stream is in, as of now or later, and what is stored of the data type.
+    pub(crate) async fn locate(&self, data_type: DataType) -> Result<Position, LocateError> {
+        let stream = topology::stream_of(data_type);
+        let asked = Instant::now();
+        let mut found = self.found.lock().await;
+        let epoch = match found.get(stream) {
+            Some((began, epoch)) if *began >= asked => *epoch,
+            _ => {
+                let began = Instant::now();
+                let epoch = self.epoch_of(stream).await?;
+                found.insert(stream, (began, epoch));
+                epoch
+            }
+        };
+        drop(found);
+        // An insert of another instance, which runs or has just ended, counts.
+        self.store.settled(data_type).await?;
+        let highest = self.store.highest_sequence_ever(data_type).await?;
+        Ok(Position { epoch, highest })
     }
 
     /// Compares the stream with what is stored of it; enters a new epoch where its sequences began anew.
-    pub(crate) async fn locate(&self, data_type: DataType) -> Result<Position, LocateError> {
-        let stream = topology::stream_of(data_type);
-        let entering = self.entering.lock().await;
+    async fn epoch_of(&self, stream: &str) -> Result<u32, LocateError> {
         // First what is stored, then what the broker has: the other way round, rows stored in between would look like
         // a stream that came back shorter.
         let known = self.store.newest_epoch(stream).await?;
@@ -62,30 +86,18 @@ impl Locator {
         {
             begins = Some(epoch::Reason::Replaced);
         }
-        let epoch = match (known, begins) {
-            (Some(known), None) => known.number,
-            (known, reason) => {
-                let reason = reason.unwrap_or(epoch::Reason::First);
-                let epoch = epoch::Epoch {
-                    number: known.map_or(1, |known| known.number.saturating_add(1)),
-                    stream_created_us: state.created_us,
-                    last_sequence: state.last_sequence,
-                };
-                self.store.enter_epoch(stream, &epoch, reason).await?;
-                tracing::warn!(
-                    stream,
-                    epoch = epoch.number,
-                    reason = reason.as_str(),
-                    "a stream epoch begins"
-                );
-                epoch.number
-            }
+        if let (Some(known), None) = (known, begins) {
+            return Ok(known.number);
+        }
+        let reason = begins.unwrap_or(epoch::Reason::First);
+        let epoch = epoch::Epoch {
+            number: known.map_or(1, |known| known.number.saturating_add(1)),
+            stream_created_us: state.created_us,
+            last_sequence: state.last_sequence,
         };
-        drop(entering);
-        // An insert of another instance, which runs or has just ended, counts.
-        self.store.settled(data_type).await?;
-        let highest = self.store.highest_sequence_ever(data_type).await?;
-        Ok(Position { epoch, highest })
+        self.store.enter_epoch(stream, &epoch, reason).await?;
+        tracing::warn!(stream, epoch = epoch.number, reason = reason.as_str(), "a stream epoch begins");
+        Ok(epoch.number)
     }
 
     /// Whether the stream has another message where the highest sequence is stored. It is not asked of one that no longer
