@@ -143,7 +143,7 @@ impl Delivery {
         self.answer(AckKind::Nak(Some(delay))).await
     }
 
-    /// Never again: it cannot be processed. Write a dead letter first ([`Bus::dead_letter`]).
+    /// Never again: it cannot be processed. Write a dead letter first ([`crate::Bus::dead_letter`]).
     ///
     /// # Errors
     /// [`BusError::Closed`].
