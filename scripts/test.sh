@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The whole test suite, against a real nats-server and the real ClickHouse engine, both fetched first if they are not there.
+# The whole test suite, against real servers: nats-server, the ClickHouse engine, Prometheus, Alertmanager, Chromium. What is not there is fetched first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/provision.sh
+scripts/provision.sh all
 eval "$(scripts/provision.sh --print-env)"
 exec cargo xtask ci --only tests

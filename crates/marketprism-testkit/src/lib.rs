@@ -9,15 +9,19 @@
 )]
 
 mod clickhouse;
+mod monitoring;
 mod nats;
 mod poll;
+mod ports;
 mod process;
 mod proxy;
 mod tools;
 
 pub use clickhouse::ClickHouse;
+pub use monitoring::MonitoringServer;
 pub use nats::{NatsServer, nats_server_executable};
 pub use poll::poll_until;
+pub use ports::free_port;
 pub use process::Process;
 pub use proxy::Proxy;
-pub use tools::{binary, captures_dir, libchdb};
+pub use tools::{amtool, binary, captures_dir, chromium, libchdb, promtool};

@@ -1,6 +1,7 @@
 //! Where tests find what they do not build themselves: programs of the workspace, provisioned servers, captures.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A program of the workspace, in the folder the test itself was built into; without it the test fails with the command
 /// that builds it.
@@ -22,16 +23,54 @@ pub fn libchdb() -> PathBuf {
 
 /// A file that `scripts/provision.sh` fetches, or the one that `variable` names.
 pub(crate) fn provisioned(variable: &str, file: &str) -> PathBuf {
-    let folder = |variable: &str| std::env::var_os(variable).map(PathBuf::from);
-    let cache = || {
-        folder("MARKETPRISM_CACHE").unwrap_or_else(|| {
-            let home = || folder("HOME").unwrap_or_default().join(".cache");
-            folder("XDG_CACHE_HOME").unwrap_or_else(home).join("marketprism")
-        })
-    };
     let path = folder(variable).unwrap_or_else(|| cache().join(file));
     assert!(path.is_file(), "no {}: run scripts/provision.sh", path.display());
     path
+}
+
+/// A program of the distribution: the one that `variable` names, else the first of `names` on the PATH, else the one that
+/// `scripts/provision.sh` fetches.
+pub(crate) fn distributed(variable: &str, names: &[&str]) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = || {
+        let candidates =
+            names.iter().flat_map(|name| std::env::split_paths(&path).map(move |dir| dir.join(name)));
+        candidates.into_iter().find(|candidate| candidate.is_file())
+    };
+    let fetched =
+        || names.iter().map(|name| cache().join("monitoring/usr/bin").join(name)).find(|path| path.is_file());
+    let found = folder(variable).or_else(installed).or_else(fetched);
+    found.unwrap_or_else(|| panic!("no {}: run scripts/provision.sh all", names.join(", ")))
+}
+
+/// The Chromium that pages are tested in; a test without it fails with the command that fetches it.
+#[must_use]
+pub fn chromium() -> PathBuf {
+    distributed("MARKETPRISM_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"])
+}
+
+/// Prometheus' tool that checks and tests rules.
+#[must_use]
+pub fn promtool() -> Command {
+    Command::new(distributed("MARKETPRISM_PROMTOOL", &["promtool"]))
+}
+
+/// Alertmanager's tool that checks its configuration and routes.
+#[must_use]
+pub fn amtool() -> Command {
+    Command::new(distributed("MARKETPRISM_AMTOOL", &["amtool"]))
+}
+
+/// The cache folder of `scripts/provision.sh`.
+fn cache() -> PathBuf {
+    folder("MARKETPRISM_CACHE").unwrap_or_else(|| {
+        let home = || folder("HOME").unwrap_or_default().join(".cache");
+        folder("XDG_CACHE_HOME").unwrap_or_else(home).join("marketprism")
+    })
+}
+
+fn folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from)
 }
 
 /// Raw exchange traffic recorded by others, where it is there: `MARKETPRISM_CAPTURES`, else beside the workspace. Without
