@@ -35,12 +35,7 @@ impl MonitoringServer {
     pub fn prometheus(config: &Path) -> Self {
         let executable = distributed("MARKETPRISM_PROMETHEUS", &["prometheus"]);
         Self::start("prometheus", executable, config, |dir, listen| {
-            // A lock would outlive a SIGKILL.
-            vec![
-                flag("--storage.tsdb.path=", dir.join("data")),
-                "--storage.tsdb.no-lockfile".into(),
-                flag("--web.listen-address=", listen),
-            ]
+            vec![flag("--storage.tsdb.path=", dir.join("data")), flag("--web.listen-address=", listen)]
         })
     }
 
