@@ -79,8 +79,8 @@ impl Health {
         self.checks().values().map(|state| state.status).max().unwrap_or(Status::Unhealthy)
     }
 
-    /// The body of `/health`.
-    pub(crate) fn body(&self) -> (Status, Value) {
+    /// The worst status, and the body of `/health`.
+    pub fn body(&self) -> (Status, Value) {
         let status = self.status();
         let mut body = json!({
             "status": status,

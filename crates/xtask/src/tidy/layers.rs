@@ -42,6 +42,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "marketprism-service",
         ],
     ),
+    (
+        "marketprism-monitoring",
+        &["marketprism-core", "marketprism-bus", "marketprism-store", "marketprism-service"],
+    ),
     ("marketprism-broker-bootstrap", &["marketprism-core", "marketprism-bus", "marketprism-service"]),
     // These stand in for other people's servers: sharing our own decoders would make both wrong in the same way.
     ("marketprism-exchange-simulator", &["marketprism-service"]),

@@ -1,0 +1,5 @@
+//! The service as a process of its own, asked over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod monitoring;
+mod pages;
