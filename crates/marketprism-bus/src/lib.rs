@@ -18,6 +18,7 @@ mod publisher;
 mod reader;
 mod requests;
 mod stream;
+mod subscription;
 pub mod topology;
 mod window;
 
@@ -35,3 +36,4 @@ pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stop
 pub use reader::{Reader, Selection};
 pub use requests::{BusRequest, Requests};
 pub use stream::{ConsumerState, StoredMessage, StreamLimits, StreamState};
+pub use subscription::{Published, Subscription};

@@ -4,9 +4,10 @@
 //! messages of `marketprism-core` with their place in the stream. In reading order: [`ClickHouseConfig`] and [`Store`]
 //! (one database), [`schema`] (its tables), [`Entry`] and `insert` (messages to rows), the questions about stored
 //! [`sequences`], the hot tier's stream [`epoch`]s, and what the cold tier needs: [`range`]s, how they are copied, the
-//! [`ledger`], and how the hot tier lets go of what is copied ([`release`]).
+//! [`ledger`], how the hot tier lets go of what is copied ([`release`]), and the [`census`] for people.
 
 mod admission;
+pub mod census;
 mod client;
 mod config;
 mod copy;

@@ -7,6 +7,7 @@ mod dead_letters;
 mod pins;
 mod publisher;
 mod requests;
+mod subscription;
 mod topology;
 
 use std::time::Duration;

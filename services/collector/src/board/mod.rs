@@ -65,6 +65,7 @@ type StreamKey = (MarketType, String, DataType);
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     gaps: u64,
+    last_gap: Option<Timestamp>,
     resyncs: u64,
     rate: Rate,
 }
@@ -170,9 +171,11 @@ impl Post {
     /// Counts a gap that was declared.
     pub(crate) fn gap(&self, market_type: MarketType, symbol: &str, data_type: DataType) {
         let key = (market_type, symbol.to_owned(), data_type);
+        let now = clock::now();
         self.with(|entry| {
             if let Some(counts) = entry.counts.get_mut(&key) {
                 counts.gaps += 1;
+                counts.last_gap = Some(now);
             }
         });
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use marketprism_core::Timestamp;
-use marketprism_exchanges::StreamStatus;
+use marketprism_core::{Subject, Timestamp};
+use marketprism_exchanges::{StreamStatus, registry};
 use serde_json::{Value, json};
 
 use super::{Board, Entry, Place, key, state_name};
@@ -64,6 +64,7 @@ fn line(place: &Place, entry: &Entry, stream: &StreamStatus, now: Timestamp) -> 
         stream.last_received.zip(stream.last_event).map(|(received, event)| millis(received, event));
     json!({
         "exchange": place.exchange,
+        "subject": subject(place, stream),
         "connection": place.connection,
         "links": entry.links,
         "market_type": stream.market_type,
@@ -77,6 +78,14 @@ fn line(place: &Place, entry: &Entry, stream: &StreamStatus, now: Timestamp) -> 
         "age_ms": stream.last_received.map(|received| millis(now, received)),
         "latency_ms": latency,
         "gaps": counts.gaps,
+        "last_gap_us": counts.last_gap.map(Timestamp::as_micros),
         "resyncs": counts.resyncs,
     })
+}
+
+/// Where its messages are published.
+fn subject(place: &Place, stream: &StreamStatus) -> Option<String> {
+    let exchange = registry::find(&place.exchange)?.exchange;
+    let subject = Subject::new(stream.data_type, exchange, stream.market_type, &stream.symbol);
+    subject.ok().map(|subject| subject.to_string())
 }

@@ -50,6 +50,8 @@ async fn status_lists_every_stream_and_what_it_is_asked_for() {
         (&stream["state"], &stream["market_type"], &stream["links"]),
         (&json!("live"), &json!("spot"), &json!(1))
     );
+    let subject = format!("orderbook.binance.spot.{}", stream["symbol"].as_str().unwrap());
+    assert_eq!((&stream["subject"], &stream["last_gap_us"]), (&json!(subject), &Value::Null));
     for field in
         ["symbol", "connection", "events", "last_event_us", "age_ms", "latency_ms", "gaps", "resyncs"]
     {
@@ -58,7 +60,8 @@ async fn status_lists_every_stream_and_what_it_is_asked_for() {
     rig.control("fault", &json!({ "fault": "skip_diff", "exchange": "binance", "market_type": "spot", "instrument_id": "BTCUSDT", "count": 1 })).await;
     poll_until(DEADLINE, "the gap is counted where it was", async || {
         let page = rig.streams("?exchange=binance_spot&data_type=orderbook&symbol=BTC-USDT").await;
-        page["streams"][0]["gaps"] == 1 && page["streams"][0]["resyncs"] == 1
+        let stream = &page["streams"][0];
+        stream["gaps"] == 1 && stream["last_gap_us"].is_i64() && stream["resyncs"] == 1
     })
     .await;
     let others = rig.streams("?symbol=ETH-USDT").await;
