@@ -12,7 +12,7 @@ use crate::connect::Bus;
 use crate::delivery::Delivery;
 use crate::error::BusError;
 use crate::metrics::DeadLetterMetrics;
-use crate::reader::{Reader, Selection};
+use crate::reader::{Reader, Selection, Start};
 use crate::stream::StoredMessage;
 
 /// Header: why it could not be processed.
@@ -112,7 +112,7 @@ impl Bus {
     pub async fn dead_letters(&self, stream: Option<&str>) -> Result<DeadLetters, BusError> {
         // One token: receipts have one more.
         let subjects = vec![subject(stream.unwrap_or("*"))];
-        let selection = Selection { subjects, from_sequence: 1, headers_only: false };
+        let selection = Selection { subjects, from: Start::Sequence(1), headers_only: false };
         Ok(DeadLetters(self.read(DEAD_LETTER, selection).await?))
     }
 
@@ -131,7 +131,7 @@ impl Bus {
     /// As [`Bus::dead_letters`].
     pub async fn dead_sequences(&self, stream: &str, since_us: i64) -> Result<HashSet<u64>, BusError> {
         let subjects = vec![subject(stream), receipt_subject(stream)];
-        let selection = Selection { subjects, from_sequence: 1, headers_only: true };
+        let selection = Selection { subjects, from: Start::Sequence(1), headers_only: true };
         let mut reader = self.read(DEAD_LETTER, selection).await?;
         let mut sequences = HashSet::new();
         while let Some(message) = reader.next().await? {
@@ -157,7 +157,7 @@ impl Bus {
             let narrowed = subjects.len() <= SUBJECTS_MAX;
             let subjects = subjects.into_iter().filter(|_| narrowed).map(str::to_owned).collect();
             // From the beginning: the stream may be another one than the letter's sequence tells of.
-            let selection = Selection { subjects, from_sequence: 1, headers_only: true };
+            let selection = Selection { subjects, from: Start::Sequence(1), headers_only: true };
             let mut reader = self.read(stream, selection).await?;
             while let Some(message) = reader.next().await? {
                 if let Some(letter) = message.message_id().and_then(|id| ids.get(id)) {

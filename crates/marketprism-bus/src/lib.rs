@@ -33,7 +33,7 @@ pub use dead_letter::{
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};
 pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
-pub use reader::{Reader, Selection};
+pub use reader::{Reader, Selection, Start};
 pub use requests::{BusRequest, Requests};
 pub use stream::{ConsumerState, StoredMessage, StreamLimits, StreamState};
 pub use subscription::{Published, Subscription};

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use async_nats::datetime;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use futures_util::StreamExt;
@@ -17,13 +18,22 @@ use crate::stream::StoredMessage;
 /// dead connection and to begin again.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At this sequence.
+    Sequence(u64),
+    /// At what the broker stored at this time, µs since the Unix epoch.
+    Time(i64),
+}
+
 /// Which messages of a stream to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Subjects, none for all of the stream.
     pub subjects: Vec<String>,
-    /// First sequence.
-    pub from_sequence: u64,
+    /// Where to begin.
+    pub from: Start,
     /// Leave the payloads at the broker.
     pub headers_only: bool,
 }
@@ -44,13 +54,20 @@ impl Bus {
     pub async fn read(&self, stream: &str, selection: Selection) -> Result<Reader, BusError> {
         let handle =
             self.stream_handle(stream).await?.ok_or_else(|| BusError::StreamMissing(stream.to_owned()))?;
+        let operation = || format!("read stream {stream}");
+        let deliver_policy = match selection.from {
+            Start::Sequence(sequence) => DeliverPolicy::ByStartSequence { start_sequence: sequence.max(1) },
+            Start::Time(micros) => DeliverPolicy::ByStartTime {
+                start_time: datetime::from_nanos(i128::from(micros) * 1_000)
+                    .map_err(|error| BusError::request(operation(), error))?,
+            },
+        };
         let config = OrderedConfig {
             filter_subjects: selection.subjects,
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: selection.from_sequence.max(1) },
+            deliver_policy,
             headers_only: selection.headers_only,
             ..OrderedConfig::default()
         };
-        let operation = || format!("read stream {stream}");
         let consumer =
             handle.create_consumer(config).await.map_err(|error| BusError::request(operation(), error))?;
         let pending = consumer.cached_info().num_pending;

@@ -10,6 +10,8 @@ use marketprism_core::{DataType, GapReason, Source, Timestamp};
 use crate::context::{Context, Missing, SECOND};
 use crate::requests::Ask;
 use crate::session::{FetchFailed, Note, Rejected};
+#[cfg(doc)]
+use crate::stored_trades;
 use crate::trade_line::{self, Print};
 
 /// A larger hole is not fetched: ten full answers already take a good part of a minute's weight, and behind an
@@ -19,6 +21,9 @@ const HOLE_IDS_MAX: u64 = 10_000;
 const PATIENCE_MICROS: i64 = SECOND;
 /// Holes of one symbol waiting at most; a line that tears more often than it can be mended declares the rest.
 const HOLES_MAX: usize = 16;
+/// A hole that is still open so long after REST could be asked is given up, too: the exchange turns us away for longer. What
+/// it means for a restart is [`stored_trades::HOLE_OPEN_MAX`].
+const OPEN_MICROS_MAX: i64 = 300 * SECOND;
 /// Failures in a row after which a hole is given up; with their backoff, about half a minute.
 const FAILURES_MAX: u32 = 5;
 
@@ -119,6 +124,15 @@ impl Backfill {
             if at == 0 {
                 self.next();
             }
+        }
+    }
+
+    /// Declares what has been open for too long; a request that is under way is waited for.
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+        let now = context.now;
+        let is_old = |hole: &Hole| now.micros_since(hole.due) >= OPEN_MICROS_MAX;
+        while !self.ask.is_open() && self.holes.front().is_some_and(is_old) {
+            self.finish(Some("not given back in time"), context);
         }
     }
 
@@ -238,28 +252,11 @@ impl Backfill {
 
 #[cfg(test)]
 mod tests {
-    use marketprism_core::{DataType, TakerSide};
+    use marketprism_core::DataType;
 
     use super::*;
-    use crate::recorded::{Recorded, at, instrument};
+    use crate::recorded::{Recorded, at, instrument, print};
     use crate::trade_line::TradeLine;
-
-    /// A print that stands for the numbers from one to another.
-    fn print(first_sequence: u64, sequence: u64) -> Print<'static> {
-        Print {
-            sequence,
-            first_sequence,
-            trade_id: None,
-            event: at(i64::try_from(sequence).unwrap()),
-            price: "1".parse().unwrap(),
-            quantity: "1".parse().unwrap(),
-            contracts: None,
-            side: TakerSide::Buy,
-            is_maker_buyer: None,
-            trades: None,
-            is_placeholder: false,
-        }
-    }
 
     fn ids(recorded: &Recorded) -> Vec<String> {
         let trades = recorded.messages.iter().filter(|message| message["data_type"] == "trade");

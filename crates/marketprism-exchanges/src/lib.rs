@@ -23,6 +23,7 @@ pub mod registry;
 mod requests;
 pub mod session;
 mod snapshot_book;
+pub mod stored_trades;
 mod trade_line;
 mod used_ids;
 

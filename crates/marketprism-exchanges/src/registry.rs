@@ -6,6 +6,7 @@ use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::session::{Rejected, Session};
+use crate::stored_trades::TradeHole;
 use crate::{binance, deribit, okx};
 
 /// One connection's share of the work. Serialised, it begins a recording.
@@ -64,6 +65,9 @@ pub struct Seed {
     pub sequence: Option<u64>,
     /// When it happened, by the exchange's clock.
     pub event: Timestamp,
+    /// Holes in the trades before it that are open.
+    #[serde(default)]
+    pub holes: Vec<TradeHole>,
 }
 
 impl Seed {

@@ -11,7 +11,9 @@ use marketprism_core::{DataType, Decimal, GapReason, Message, Source, TakerSide,
 
 use crate::backfill::{Backfill, Hole};
 use crate::context::{Context, Missing};
+use crate::registry::Seed;
 use crate::session::{Note, Rejected};
+use crate::stored_trades::TradeHole;
 
 /// One print, whichever exchange, stream or endpoint it came from.
 #[derive(Debug, Clone)]
@@ -45,13 +47,28 @@ pub(crate) struct TradeLine {
     last: Option<(u64, Timestamp)>,
     /// Why numbers would be missing before the next trade.
     hole_reason: GapReason,
+    /// Holes that a process before this one left open, until the first tick.
+    left_open: Vec<TradeHole>,
     pub(crate) backfill: Backfill,
 }
 
 impl TradeLine {
     /// Continues after what was published before this process started.
-    pub(crate) fn new(seed: Option<(u64, Timestamp)>) -> Self {
-        Self { last: seed, hole_reason: GapReason::Disconnect, backfill: Backfill::default() }
+    pub(crate) fn new(seed: Option<&Seed>) -> Self {
+        Self {
+            last: seed.and_then(Seed::place),
+            hole_reason: GapReason::Disconnect,
+            left_open: seed.map(|seed| seed.holes.clone()).unwrap_or_default(),
+            backfill: Backfill::default(),
+        }
+    }
+
+    /// Time passed.
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+        for TradeHole { from, to, after, before } in std::mem::take(&mut self.left_open) {
+            self.backfill.add(Hole::new(from, to, (after, before), GapReason::Disconnect), context);
+        }
+        self.backfill.tick(context);
     }
 
     /// The last socket is gone: what is missing next is missing because of that.

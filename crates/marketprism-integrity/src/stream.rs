@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use marketprism_bus::{Selection, StoredMessage};
+use marketprism_bus::{Selection, Start, StoredMessage};
 use marketprism_core::{Message, Subject, subject, topology};
 use marketprism_store::Entry;
 use marketprism_store::fingerprint::{Fingerprint, content};
@@ -34,7 +34,7 @@ pub(crate) async fn check(
     let dead = bus.dead_sequences(stream, state.created_us).await?;
     let subjects = vec![subject::filter(range.data_type)];
     let mut reader =
-        bus.read(stream, Selection { subjects, from_sequence: next, headers_only: false }).await?;
+        bus.read(stream, Selection { subjects, from: Start::Sequence(next), headers_only: false }).await?;
     let mut is_more = true;
     while is_more {
         let (mut messages, mut bytes) = (Vec::new(), 0);

@@ -5,8 +5,7 @@ use marketprism_core::Message;
 /// First and last number; `None` where the data type has none, or the exchange's ids are no numbers.
 pub(crate) fn of(message: &Message<'_>) -> Option<(u64, u64)> {
     if let Message::Trade(trade) = message {
-        let number = trade.trade_sequence.or_else(|| trade.trade_id.parse().ok())?;
-        return Some((number, number));
+        return trade.numbers();
     }
     if let Message::OrderBook(book) = message {
         // The updates after the book that was published before.

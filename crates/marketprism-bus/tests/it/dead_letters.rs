@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use marketprism_bus::topology::{Allow, apply, defaults, plan};
-use marketprism_bus::{PublisherConfig, Selection, dead_letter_subject};
+use marketprism_bus::{PublisherConfig, Selection, Start, dead_letter_subject};
 use marketprism_core::topology::{DEAD_LETTER, MARKET_DATA};
 use marketprism_testkit::{NatsServer, poll_until};
 
@@ -61,19 +61,20 @@ async fn an_interrupted_replay_is_found_after_the_duplicate_window() {
 #[tokio::test]
 async fn a_stream_is_read_from_anywhere_to_its_end() {
     let (_server, bus) = started().await;
-    let selection = |from_sequence, subject: &str, headers_only| Selection {
+    let selection = |from, subject: &str, headers_only| Selection {
         subjects: vec![subject.to_owned()],
-        from_sequence,
+        from,
         headers_only,
     };
-    let mut empty = bus.read(MARKET_DATA, selection(1, "trade.>", false)).await.unwrap();
+    let mut empty = bus.read(MARKET_DATA, selection(Start::Sequence(1), "trade.>", false)).await.unwrap();
     assert!(empty.next().await.unwrap().is_none());
     let publisher = bus.publisher(PublisherConfig::default());
     for number in 1..=1_000 {
         publisher.publish(trade(number)).await.unwrap();
     }
     publisher.drain().await.unwrap();
-    let mut reader = bus.read(MARKET_DATA, selection(501, "trade.*.*.S0", false)).await.unwrap();
+    let mut reader =
+        bus.read(MARKET_DATA, selection(Start::Sequence(501), "trade.*.*.S0", false)).await.unwrap();
     let mut sequences = Vec::new();
     while let Some(message) = reader.next().await.unwrap() {
         assert_eq!(message.payload, message.sequence.to_string());
@@ -81,9 +82,16 @@ async fn a_stream_is_read_from_anywhere_to_its_end() {
         sequences.push(message.sequence);
     }
     assert_eq!(sequences, (101..=200).map(|fifth| fifth * 5).collect::<Vec<u64>>());
-    let mut reader = bus.read(MARKET_DATA, selection(1_000, "trade.>", true)).await.unwrap();
+    let mut reader = bus.read(MARKET_DATA, selection(Start::Sequence(1_000), "trade.>", true)).await.unwrap();
     assert!(reader.next().await.unwrap().unwrap().payload.is_empty());
     assert!(reader.next().await.unwrap().is_none());
+    let stored_us = bus.message(MARKET_DATA, 300).await.unwrap().unwrap().stored_us;
+    let mut reader = bus.read(MARKET_DATA, selection(Start::Time(stored_us), "trade.>", true)).await.unwrap();
+    let first = reader.next().await.unwrap().unwrap();
+    assert!(
+        first.sequence <= 300 && first.stored_us == stored_us,
+        "the first one stored in that microsecond"
+    );
     assert_eq!(bus.message(MARKET_DATA, 7).await.unwrap().unwrap().payload, "7");
     assert_eq!(bus.message(MARKET_DATA, 1_001).await.unwrap(), None);
 }

@@ -45,6 +45,17 @@ impl Trade<'_> {
         self.first_trade_id.is_some()
     }
 
+    /// First and last of the exchange's consecutive numbers that it stands for; `None` where its id is no number.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(u64, u64)> {
+        let last = self.trade_sequence.or_else(|| self.trade_id.parse().ok())?;
+        match (self.first_trade_id, self.last_trade_id) {
+            // Goes by its last trade, so it counts trades (OKX); any other aggregate counts aggregates (Binance).
+            (Some(first), Some(of_trades)) if of_trades == last => Some((first, last)),
+            _ => Some((last, last)),
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<(), InvalidField> {
         if self.trade_id.is_empty() {
             return Err(InvalidField::new("trade_id", &self.trade_id, "is empty"));

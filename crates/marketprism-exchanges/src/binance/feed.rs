@@ -60,7 +60,7 @@ impl Feed {
         let heard = Seed::latest(seeds, instrument_id);
         let trade_stream = market.trade_stream(options);
         let trades =
-            || Live::new(DataType::Trade, trade_stream.name(), heard, TradeLine::new(seed(DataType::Trade)));
+            || Live::new(DataType::Trade, trade_stream.name(), heard, TradeLine::new(last(DataType::Trade)));
         let book = || OrderBook::new(market, options, instrument_id, seed(DataType::OrderBook));
         let book = || Live::new(DataType::OrderBook, "depth@100ms", heard, book());
         let funding = || Funding::new(last(DataType::FundingRate).map(|seed| seed.event));
@@ -212,8 +212,12 @@ impl Feed {
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
+        let context = &mut Context { instrument: &self.instrument, now, out };
+        if let Some(trades) = &mut self.trades {
+            trades.state.tick(context);
+        }
         if let Some(book) = &mut self.book {
-            book.state.tick(&mut Context { instrument: &self.instrument, now, out });
+            book.state.tick(context);
         }
     }
 

@@ -51,7 +51,7 @@ impl Feed {
         let book = |instrument_id| BookSync::new(options, instrument_id, seed(DataType::OrderBook));
         Self {
             trades: wants(DataType::Trade).then(|| Trades {
-                line: TradeLine::new(seed(DataType::Trade)),
+                line: TradeLine::new(last(DataType::Trade)),
                 liveness: Liveness::default(),
             }),
             book: wants(DataType::OrderBook)
@@ -151,6 +151,9 @@ impl Feed {
     /// Time passed: publishes what is due.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
         let context = &mut Context { instrument: &self.instrument, now, out };
+        if let Some(trades) = &mut self.trades {
+            trades.line.tick(context);
+        }
         if let Some(book) = &mut self.book {
             book.sync.tick(context);
         }

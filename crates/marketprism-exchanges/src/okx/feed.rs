@@ -71,8 +71,8 @@ impl Feed {
             })
             .collect();
         let is_taken = |channel| streams.iter().any(|stream| stream.channel == channel);
-        let seed = |data_type| seed(data_type).and_then(Seed::place);
         let trades = is_taken(Channel::Trades).then(|| TradeLine::new(seed(DataType::Trade)));
+        let seed = |data_type| seed(data_type).and_then(Seed::place);
         let book = is_taken(Channel::Books)
             .then(|| BookSync::new(&config.options, &instrument.instrument_id, seed(DataType::OrderBook)));
         Self { instrument, streams, trades, book, liquidations: VecDeque::new() }

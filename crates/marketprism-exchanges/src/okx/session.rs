@@ -236,9 +236,13 @@ impl Session for OkxSession {
     }
 
     fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
-        for Feed { instrument, book, .. } in &mut self.feeds {
+        for Feed { instrument, trades, book, .. } in &mut self.feeds {
+            let context = &mut Context { instrument, now, out };
+            if let Some(trades) = trades {
+                trades.tick(context);
+            }
             if let Some(book) = book {
-                book.tick(&mut Context { instrument, now, out });
+                book.tick(context);
             }
         }
         for purpose in self.requests.expired(now, out) {

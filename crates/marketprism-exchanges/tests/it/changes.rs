@@ -133,6 +133,7 @@ fn an_instrument_that_returns_misses_nothing_of_the_time_before() {
         data_type: DataType::Trade,
         sequence: Some(4),
         event: Timestamp::from_micros(START).unwrap(),
+        holes: vec![],
     };
     let instruments = vec![pair(MarketType::Spot, "BTC", "USDT")];
     let config =

@@ -152,7 +152,13 @@ pub fn historical(id: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<u8>
 }
 
 pub fn seed(id: &str, data_type: DataType, sequence: u64, millis: u64) -> Seed {
-    Seed { instrument_id: id.to_owned(), data_type, sequence: Some(sequence), event: time(millis) }
+    Seed {
+        instrument_id: id.to_owned(),
+        data_type,
+        sequence: Some(sequence),
+        event: time(millis),
+        holes: vec![],
+    }
 }
 
 mod lists {

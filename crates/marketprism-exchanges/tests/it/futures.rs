@@ -426,6 +426,7 @@ fn a_restart_declares_what_was_pushed_since_the_last_message_of_the_instrument()
         data_type: DataType::FundingRate,
         sequence: None,
         event: now.saturating_add_micros(-60_000_000),
+        holes: vec![],
     };
     let config = SessionConfig {
         instruments: vec![pair(MarketType::Perpetual, "BTC", "USDT"), dated()],

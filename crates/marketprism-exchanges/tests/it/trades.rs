@@ -3,6 +3,7 @@
 use marketprism_core::{DataType, GapReason, Source, TakerSide, Timestamp};
 use marketprism_exchanges::FetchFailed;
 use marketprism_exchanges::registry::{Seed, SessionOptions};
+use marketprism_exchanges::stored_trades::TradeHole;
 use serde_json::json;
 
 use crate::driver::{Driver, START, options};
@@ -202,6 +203,7 @@ fn a_reconnect_and_a_restart_show_their_holes() {
         data_type: DataType::Trade,
         sequence: Some(sequence),
         event: Timestamp::from_millis(at(sequence)).unwrap(),
+        holes: vec![],
     };
     let mut driver = Driver::open_seeded("binance_spot", options(), vec![seed(10)]);
     driver.frame(&trade(13)).unwrap();
@@ -215,6 +217,45 @@ fn a_reconnect_and_a_restart_show_their_holes() {
     assert_eq!(driver.recorded.trade_ids(), [13, 11, 12, 15, 14]);
     let reasons: Vec<_> = driver.recorded.gaps().iter().map(|gap| gap.reason).collect();
     assert_eq!(reasons, [GapReason::Disconnect; 2]);
+}
+
+#[test]
+fn a_restart_takes_on_the_holes_that_were_left_open() {
+    let time = |id| Timestamp::from_millis(at(id)).unwrap();
+    let hole = |from, to| TradeHole { from, to, after: time(from - 1), before: time(to + 1) };
+    let seed = Seed {
+        instrument_id: "BTCUSDT".into(),
+        data_type: DataType::Trade,
+        sequence: Some(20),
+        event: time(20),
+        holes: vec![hole(11, 12), hole(15, 18)],
+    };
+    let mut driver = Driver::open_seeded("binance_spot", options(), vec![seed]);
+    // Nobody needs to trade for it.
+    for ids in [11..13, 15..19] {
+        let request = driver.request();
+        driver.fetched(request.id, Ok(&historical(ids))).unwrap();
+    }
+    assert_eq!(driver.recorded.trade_ids(), [11, 12, 15, 16, 17, 18]);
+    let gaps: Vec<_> = driver.recorded.gaps().iter().map(|gap| (gap.from_sequence, gap.filled)).collect();
+    assert_eq!(gaps, [(Some(11), 2), (Some(15), 4)]);
+}
+
+#[test]
+fn a_hole_that_the_exchange_does_not_let_us_ask_for_is_declared_in_time() {
+    let mut driver = spot();
+    driver.frame(&trade(10)).unwrap();
+    driver.frame(&trade(12)).unwrap();
+    let request = driver.request();
+    let refused = FetchFailed::Status { status: 429, body: String::new(), retry_after_seconds: Some(86_400) };
+    driver.fetched(request.id, Err(refused)).unwrap();
+    for _ in 0..300 {
+        assert!(driver.recorded.gaps().is_empty());
+        driver.pass(1_000);
+    }
+    driver.pass(1_000);
+    let gaps = driver.recorded.gaps();
+    assert_eq!((gaps[0].from_sequence, gaps[0].reason), (Some(11), GapReason::BackfillFailed));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod faults;
 mod flow;
 mod forward_proxy;
+mod kill;
 mod links;
 mod matrix;
 mod matrix_checks;

@@ -123,6 +123,15 @@ impl Rig {
         Process::spawn("another collector", command, &folder.join("collector.log"))
     }
 
+    /// Kills the collector as a kernel out of memory would, and starts it again.
+    pub(crate) fn restart_killed_collector(&mut self) {
+        self.collector.kill();
+        let addresses = self.folder.path().join("addresses.json");
+        std::fs::remove_file(&addresses).unwrap();
+        self.collector = collector(&self.folder, &self.config);
+        self.addresses = serde_json::from_str(&self.collector.wait_for_file(&addresses, DEADLINE)).unwrap();
+    }
+
     pub(crate) async fn health(&self) -> Value {
         let address = self.addresses["health"].as_str().unwrap();
         get(&self.http, &format!("http://{address}/health")).await

@@ -295,6 +295,7 @@ fn a_restart_declares_what_was_missed() {
         data_type: DataType::OrderBook,
         sequence: Some(7),
         event: at(-5_000),
+        holes: vec![],
     };
     let config = SessionConfig {
         instruments: vec![spot("BTC-USDT")],
