@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::config::{InvalidField, NatsConfig};
 use crate::error::BusError;
-use crate::metrics::ConnectionMetrics;
+use crate::metrics::{BrokerMetrics, ConnectionMetrics};
 
 /// Longest pause between two attempts to reconnect. A broker that restarts is back within a second or two, and one
 /// connection attempt every two seconds is no load for a broker in trouble.
@@ -125,20 +125,31 @@ struct Observer {
     status: watch::Sender<Status>,
     was_connected: AtomicBool,
     metrics: ConnectionMetrics,
+    broker: BrokerMetrics,
 }
 
 impl Observer {
     fn new(status: watch::Sender<Status>) -> Self {
-        let metrics = ConnectionMetrics::default();
-        metrics.connected.set(0.0);
-        Self { status, was_connected: AtomicBool::new(false), metrics }
+        let observer = Self {
+            status,
+            was_connected: AtomicBool::new(false),
+            metrics: ConnectionMetrics::default(),
+            broker: BrokerMetrics::default(),
+        };
+        observer.is_connected(false);
+        observer
+    }
+
+    fn is_connected(&self, is_connected: bool) {
+        self.metrics.connected.set(u32::from(is_connected));
+        self.broker.connected.set(u32::from(is_connected));
     }
 
     fn see(&self, event: &Event) {
         match event {
             Event::Connected => {
                 tracing::info!("connected to NATS");
-                self.metrics.connected.set(1.0);
+                self.is_connected(true);
                 if self.was_connected.swap(true, Ordering::Relaxed) {
                     self.metrics.reconnects_total.increment(1);
                 }
@@ -146,12 +157,12 @@ impl Observer {
             }
             Event::Disconnected => {
                 tracing::warn!("connection to NATS lost; reconnecting");
-                self.metrics.connected.set(0.0);
+                self.is_connected(false);
                 self.metrics.disconnects_total.increment(1);
                 self.status.send_replace(Status::Disconnected);
             }
             Event::Closed => {
-                self.metrics.connected.set(0.0);
+                self.is_connected(false);
                 self.status.send_replace(Status::Closed);
             }
             Event::SlowConsumer(subscription) => {

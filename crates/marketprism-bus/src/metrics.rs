@@ -19,6 +19,14 @@ pub(crate) struct ConnectionMetrics {
     pub(crate) slow_consumers_total: Counter,
 }
 
+/// The broker, as this process sees it.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_broker")]
+pub(crate) struct BrokerMetrics {
+    /// 1 while the broker is there for this service, 0 otherwise: when all services say 0, it is down.
+    pub(crate) connected: Gauge,
+}
+
 /// The publisher.
 #[derive(Metrics, Clone)]
 #[metrics(scope = "marketprism_nats")]

@@ -51,6 +51,8 @@ pub(crate) struct ReleaseMetrics {
     pub(crate) released_rows_total: Counter,
     /// Parts dropped from the hot tier.
     pub(crate) released_parts_total: Counter,
+    /// How long rows stay in the hot tier, seconds; 0 where they stay for ever.
+    pub(crate) retention_seconds: Gauge,
     /// Days older than the retention that are not proved to be in the cold tier, and stay.
     pub(crate) unverified_partitions: Gauge,
     /// For how long the oldest of them should have been gone; 0 when there is none.

@@ -69,7 +69,11 @@ struct Bound {
 
 impl Releaser {
     pub(crate) fn new(bus: Bus, hot: Store, cold: Store, config: ReleaseConfig, check: Check) -> Self {
-        let metrics = |one: &DataType| (*one, ReleaseMetrics::new_with_labels(&[("table", table(*one))]));
+        let metrics = |one: &DataType| {
+            let metrics = ReleaseMetrics::new_with_labels(&[("table", table(*one))]);
+            metrics.retention_seconds.set(config.retention_of(*one).unwrap_or_default());
+            (*one, metrics)
+        };
         let tables = DataType::ALL.iter().map(metrics).collect();
         Self { bus, hot, cold, config, check, tables }
     }

@@ -97,6 +97,8 @@ pub(crate) struct RestMetrics {
     pub(crate) rest_refused_total: Counter,
     /// Request weight the exchange says was used in the current minute.
     pub(crate) rest_used_weight: Gauge,
+    /// How far our clock is ahead of the exchange's, by the `Date` of its last REST answer; whole seconds.
+    pub(crate) clock_skew_seconds: Gauge,
 }
 
 /// Requests of order books in `snapshot` mode that came to the same `status`.
@@ -115,6 +117,8 @@ pub(crate) struct SnapshotMetrics {
     pub(crate) request_duration_seconds: Histogram,
     /// Requests of snapshots that were not answered in time.
     pub(crate) timeouts_total: Counter,
+    /// Requests of snapshots whose connection could not be made or broke; the next one makes another.
+    pub(crate) reconnections_total: Counter,
 }
 
 /// What the collector does without.

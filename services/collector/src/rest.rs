@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use marketprism_core::Timestamp;
 use marketprism_exchanges::FetchFailed;
 use marketprism_exchanges::registry::{Integration, RestLimit};
 use marketprism_service::{Context, Report};
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{DATE, HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 
 use crate::clock;
@@ -172,6 +173,9 @@ impl Rest {
         };
         let mut answer = self.client.get(format!("{}{path}", self.base)).send().await.map_err(transport)?;
         self.count_used(answer.headers());
+        if let Some(skew) = answer.headers().get(DATE).and_then(|date| skew_seconds(date, clock::now())) {
+            self.metrics.clock_skew_seconds.set(skew);
+        }
         let (status, retry_after_seconds) = (answer.status(), number(answer.headers(), "retry-after"));
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(transport)? {
@@ -217,6 +221,12 @@ impl Rest {
     }
 }
 
+/// How far `now` is ahead of a `Date: Sat, 21 Nov 2026 14:46:07 GMT`, in whole seconds: those of the header are cut off.
+fn skew_seconds(date: &HeaderValue, now: Timestamp) -> Option<i32> {
+    let theirs = jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()?.timestamp().as_microsecond();
+    i32::try_from((now.as_micros() - theirs).div_euclid(1_000_000)).ok()
+}
+
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.parse().ok()
 }
@@ -255,6 +265,16 @@ mod tests {
         let way = Way::new(Some(&Secret::new("http://127.0.0.1:3128")));
         let by_proxy = through(&way, &hosts, "https://x.example", "okx_spot");
         assert!(by_proxy.gate().closed().is_none());
+    }
+
+    #[test]
+    fn the_clock_is_compared_with_the_date_of_an_answer() {
+        let at = |micros: i64| Timestamp::from_micros(1_795_272_367_000_000 + micros).unwrap();
+        let skew = |date: &'static str, micros| skew_seconds(&HeaderValue::from_static(date), at(micros));
+        let date = "Sat, 21 Nov 2026 14:46:07 GMT";
+        assert_eq!([skew(date, 0), skew(date, 999_999)], [Some(0), Some(0)]);
+        assert_eq!([skew(date, 3_200_000), skew(date, -2_000_000)], [Some(3), Some(-2)]);
+        assert_eq!(skew("yesterday", 0), None);
     }
 
     #[test]

@@ -44,7 +44,11 @@ impl Snapshots {
                 self.all.timeouts_total.increment(1);
                 &self.timeout
             }
-            Ok(Err(FetchFailed::Status { .. } | FetchFailed::Transport(_))) => &self.error,
+            Ok(Err(FetchFailed::Transport(_))) => {
+                self.all.reconnections_total.increment(1);
+                &self.error
+            }
+            Ok(Err(FetchFailed::Status { .. })) => &self.error,
             Err(Aborted) => &self.cancelled,
         };
         of_status.requests_total.increment(1);
