@@ -12,23 +12,27 @@ use tokio::time::{Instant, sleep};
 
 /// Our claim on the messages of one batch.
 #[derive(Debug)]
-pub(crate) struct Claim<'a> {
-    batch: &'a [Delivery],
-    /// Seen as it was when the batch was pulled.
+pub(crate) struct Claim {
+    batch: Vec<Delivery>,
+    /// Seen as it was when the batch was asked for.
     status: watch::Receiver<Status>,
     ack_wait: Duration,
     until: Mutex<Instant>,
 }
 
-impl<'a> Claim<'a> {
+impl Claim {
     /// `pulled_at` is before the broker was asked for the batch, so that it counts the time from later than we do.
     pub(crate) fn new(
-        batch: &'a [Delivery],
+        batch: Vec<Delivery>,
         status: watch::Receiver<Status>,
         pulled_at: Instant,
         ack_wait: Duration,
     ) -> Self {
         Self { batch, status, ack_wait, until: Mutex::new(pulled_at + ack_wait) }
+    }
+
+    pub(crate) fn batch(&self) -> &[Delivery] {
+        &self.batch
     }
 
     /// Whether an insert may be sent: the broker, asked just now over the connection that the batch came by, knows that
@@ -58,7 +62,7 @@ impl<'a> Claim<'a> {
         }
         let told_at = Instant::now();
         let told: Result<(), BusError> = async {
-            for delivery in self.batch {
+            for delivery in &self.batch {
                 delivery.in_progress().await?;
             }
             // One connection keeps their order: when the last one is confirmed, all are.
@@ -77,7 +81,8 @@ impl<'a> Claim<'a> {
         self.until().saturating_duration_since(Instant::now())
     }
 
-    fn connection_changed(&self) -> bool {
+    /// Whether the connection was lost since the batch was asked for.
+    pub(crate) fn connection_changed(&self) -> bool {
         self.status.has_changed().unwrap_or(true)
     }
 

@@ -41,7 +41,7 @@ impl From<StoreError> for Failed {
 pub(crate) struct Insertion<'a> {
     store: &'a Store,
     data_type: DataType,
-    claim: &'a Claim<'a>,
+    claim: &'a Claim,
     metrics: &'a LaneMetrics,
     check: &'a Check,
     backoff: Backoff,
@@ -58,7 +58,7 @@ impl<'a> Insertion<'a> {
     pub(crate) fn new(
         store: &'a Store,
         data_type: DataType,
-        claim: &'a Claim<'a>,
+        claim: &'a Claim,
         metrics: &'a LaneMetrics,
         check: &'a Check,
         backoff: Backoff,

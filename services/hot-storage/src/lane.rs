@@ -1,23 +1,28 @@
-//! One data type from its consumer to its table: pull a batch, insert it, then acknowledge.
+//! One data type from its consumer to its table: pull a batch, insert it, then acknowledge. Batches are written one after
+//! the other, and the next one is pulled meanwhile.
 //!
 //! Nothing is acknowledged before its row is confirmed, so whatever ends this process ends it without loss: the broker
-//! delivers again, and what was stored already is found by its sequence (`insertion.rs`). Memory is bounded by one
-//! batch a lane; while ClickHouse is away the batch is held, kept alive at the broker, and nothing more is pulled.
+//! delivers again, and what was stored already is found by its sequence (`insertion.rs`). Memory is bounded by two
+//! batches a lane; while ClickHouse is away both are held, kept alive at the broker, and nothing more is pulled.
 
+use std::collections::hash_map::{self, HashMap};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::{MaybeDone, maybe_done};
 use marketprism_bus::{Bus, BusError, Consumer, Delivery, Status};
 use marketprism_core::{DataType, Message, Subject};
 use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Check, Report};
 use marketprism_store::{Entry, Store};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use crate::claim::Claim;
-use crate::config::{BatchConfig, Config};
+use crate::config::Config;
 use crate::epochs::{Locator, Position};
 use crate::insertion::{GivenUp, Insertion};
 use crate::metrics::LaneMetrics;
+use crate::pulled::{Pulled, Puller, stay_ahead};
 
 /// The lane of one data type.
 #[derive(Debug)]
@@ -26,10 +31,10 @@ pub(crate) struct Lane {
     bus: Bus,
     store: Store,
     locator: Locator,
-    consumer: Consumer,
+    puller: Arc<Puller>,
     status: watch::Receiver<Status>,
-    batch: BatchConfig,
-    ack_wait: Duration,
+    /// As what the broker knew us when the position was found.
+    pin: Option<String>,
     retry: BackoffConfig,
     check: Check,
     metrics: LaneMetrics,
@@ -51,95 +56,112 @@ impl Lane {
         data_type: DataType,
         config: &Config,
     ) -> Self {
+        let metrics = LaneMetrics::of(data_type);
         Self {
             data_type,
             status: bus.status(),
-            bus,
             store,
             locator,
-            consumer,
-            batch: config.batch,
-            ack_wait: config.ack_wait.get(),
+            puller: Arc::new(Puller::new(consumer, bus.status(), config, metrics.clone())),
+            bus,
+            pin: None,
             retry: config.retry,
             check,
-            metrics: LaneMetrics::of(data_type),
+            metrics,
         }
     }
 
-    /// Works until it is told to stop; then the batch at hand is finished, acknowledged, and no other pulled.
+    /// Works until it is told to stop; then what was asked for is finished, acknowledged, and no more pulled.
     pub(crate) async fn run(mut self, token: CancellationToken) -> Result<(), Report> {
         let Some(mut position) = self.locate(&token).await else { return Ok(()) };
         let mut backoff = Backoff::new(self.retry);
-        let mut pin = None;
-        while !token.is_cancelled() {
-            let BatchConfig { rows_max, bytes_max, age_max } = self.batch;
-            let pulled_at = Instant::now();
+        let puller = Arc::clone(&self.puller);
+        let mut ahead = pin!(maybe_done(puller.pull()));
+        while !matches!(*ahead, MaybeDone::Gone) {
             // Not given up in the middle when the token is cancelled: what is on its way would come again only after
             // `ack_wait`. It lasts no longer than a batch may age.
-            let batch = match self.consumer.next_batch(rows_max, bytes_max, age_max.get()).await {
-                Ok(batch) => batch,
+            ahead.as_mut().await;
+            let Some(pulled) = ahead.as_mut().take_output() else { break };
+            if !token.is_cancelled() {
+                ahead.set(maybe_done(puller.pull()));
+            }
+            let pulled = match pulled {
+                Ok(pulled) => pulled,
                 Err(BusError::Closed) if token.is_cancelled() => return Ok(()),
                 Err(BusError::Closed) => return Err(BusError::Closed.into()),
                 Err(error) => {
                     self.failed(&Report::from(error));
-                    // Cancelled meanwhile: the loop ends by itself.
+                    // Cancelled meanwhile: the next pull is the last.
                     drop(timeout(backoff.next_delay(Duration::ZERO), token.cancelled()).await);
                     continue;
                 }
             };
             backoff = Backoff::new(self.retry);
-            let (connection_changed, pinned_as) = (self.connection_changed(), self.consumer.pin());
-            self.metrics.pinned.set(f64::from(u8::from(pinned_as.is_some())));
-            if connection_changed || pinned_as != pin {
-                // Another instance may have stored what we know nothing of.
-                let Some(now) = self.locate(&token).await else { return Ok(()) };
-                let before = std::mem::replace(&mut position, now);
-                pin = pinned_as;
-                if connection_changed || before.epoch != now.epoch {
-                    // The broker may have forgotten that these are ours, or they are of a stream that is gone.
-                    // Unanswered, they are delivered again.
-                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "left to be delivered again");
-                    continue;
-                }
-            }
-            if batch.is_empty() {
-                self.check.healthy();
-                continue;
-            }
-            self.hold(&batch);
-            self.check.healthy();
-            let claim = Claim::new(&batch, self.status.clone(), pulled_at, self.ack_wait);
-            match self.store_batch(&batch, &claim, position, &token).await {
-                Ok(stored) => self.settle(&stored, &mut position, &token).await,
+            let messages = pulled.claim.batch().len();
+            match self.process(&pulled, ahead.as_mut(), &mut position, &token).await {
+                Ok(()) => {}
                 Err(GivenUp::NotOurs) => {
                     self.metrics.batches_given_up_total.increment(1);
-                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "no longer ours; left to be delivered again");
+                    tracing::warn!(data_type = %self.data_type, messages, "no longer ours; left to be delivered again");
                 }
                 Err(GivenUp::Stopped) => {
-                    tracing::warn!(data_type = %self.data_type, messages = batch.len(), "stopped before they were stored");
+                    tracing::warn!(data_type = %self.data_type, messages, "stopped before they were stored");
                     break;
                 }
             }
-            self.hold(&[]);
         }
-        if let Err(error) = self.consumer.unpin().await {
+        if let Err(error) = puller.consumer().unpin().await {
             tracing::debug!(data_type = %self.data_type, %error, "the next instance has to wait for the end of our pin");
         }
+        Ok(())
+    }
+
+    /// Stores and acknowledges one batch, while the next one is pulled.
+    async fn process<F: Future<Output = Result<Pulled, BusError>>>(
+        &mut self,
+        pulled: &Pulled,
+        ahead: Pin<&mut MaybeDone<F>>,
+        position: &mut Position,
+        token: &CancellationToken,
+    ) -> Result<(), GivenUp> {
+        let (batch, epoch) = (pulled.claim.batch(), position.epoch);
+        self.metrics.pinned.set(f64::from(u8::from(pulled.pin.is_some())));
+        if self.connection_changed() || pulled.pin != self.pin {
+            // Another instance may have stored what we know nothing of.
+            *position = self.locate(token).await.ok_or(GivenUp::Stopped)?;
+            self.pin.clone_from(&pulled.pin);
+        }
+        self.check.healthy();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if pulled.claim.connection_changed() || position.epoch != epoch {
+            // The broker may have forgotten that these are ours, or they are of a stream that is gone.
+            // Unanswered, they are delivered again.
+            tracing::warn!(data_type = %self.data_type, messages = batch.len(), "left to be delivered again");
+            return Ok(());
+        }
+        let stored = tokio::select! {
+            stored = self.store_batch(pulled, *position, token) => stored?,
+            never = stay_ahead(ahead) => match never {},
+        };
+        self.settle(&stored, position, token).await;
         Ok(())
     }
 
     /// Inserts what can be read and buries the rest; returns what is stored.
     async fn store_batch<'a>(
         &self,
-        batch: &'a [Delivery],
-        claim: &Claim<'_>,
+        Pulled { claim, .. }: &'a Pulled,
         position: Position,
         token: &CancellationToken,
     ) -> Result<Vec<&'a Delivery>, GivenUp> {
+        let batch = claim.batch();
         self.metrics.messages_received_total.increment(batch.len() as u64);
         let mut readable = Vec::with_capacity(batch.len());
+        let mut subjects = HashMap::new();
         for delivery in batch {
-            match read(&delivery.subject, &delivery.payload) {
+            match read_delivery(delivery, &mut subjects) {
                 Ok(message) => readable.push(Readable { delivery, message }),
                 Err(error) => {
                     self.metrics.validation_errors_total.increment(1);
@@ -252,12 +274,6 @@ impl Lane {
         self.status.has_changed().unwrap_or(true)
     }
 
-    fn hold(&self, batch: &[Delivery]) {
-        let bytes: usize = batch.iter().map(|delivery| delivery.payload.len()).sum();
-        self.metrics.batch_queue_size.set(batch.len() as f64);
-        self.metrics.batch_queue_bytes.set(bytes as f64);
-    }
-
     fn failed(&self, error: &Report) {
         let error = error.to_string();
         tracing::warn!(data_type = %self.data_type, error, "lane is held up");
@@ -273,6 +289,18 @@ pub(crate) enum Unreadable {
     Subject(#[from] marketprism_core::SubjectError),
     #[error(transparent)]
     Payload(#[from] marketprism_core::DecodeError),
+}
+
+/// The message of a delivery. Subjects repeat, and are read once.
+fn read_delivery<'a>(
+    delivery: &'a Delivery,
+    subjects: &mut HashMap<&'a str, Subject>,
+) -> Result<Message<'a>, Unreadable> {
+    let subject = match subjects.entry(&delivery.subject) {
+        hash_map::Entry::Occupied(known) => known.into_mut(),
+        hash_map::Entry::Vacant(new) => new.insert(Subject::parse(&delivery.subject)?),
+    };
+    Ok(Message::decode(subject, &delivery.payload)?)
 }
 
 /// The message in a payload, as its subject says.

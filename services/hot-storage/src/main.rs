@@ -14,6 +14,7 @@ mod insertion;
 mod lane;
 mod metrics;
 mod probes;
+mod pulled;
 
 use std::process::ExitCode;
 
