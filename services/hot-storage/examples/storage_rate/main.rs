@@ -27,7 +27,7 @@ use rig::{Rig, Setup};
 use usage::Watched;
 
 /// Rows of an insert, and messages of a pull: hot-storage's default.
-const BATCH_ROWS: u64 = 10_000;
+const BATCH_ROWS: u64 = 25_000;
 /// Bytes of a pull, hot-storage's default.
 const BATCH_BYTES: usize = 8 << 20;
 /// With every message on the disk before its confirmation there are so many fewer of them a second.
