@@ -7,12 +7,16 @@ use marketprism_service::{AdminConfig, ConfigError, Configuration, LoggingConfig
 use marketprism_store::ClickHouseConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::BridgeConfig;
+
 /// Configuration of monitoring.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
     /// The console, its API, `/health` and `/ready`.
     pub(crate) listen: SocketAddr,
+    /// Alertmanager's webhooks in, messages to people out.
+    pub(crate) bridge: BridgeConfig,
     /// The broker, of which the live view reads.
     pub(crate) nats: NatsConfig,
     /// The hot tier, of which the live view reads.
@@ -31,6 +35,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
+            bridge: BridgeConfig::default(),
             nats: NatsConfig::default(),
             hot: ClickHouseConfig::default(),
             cold: ClickHouseConfig::cold(),
@@ -63,7 +68,7 @@ impl Configuration for Config {
                 ConfigError::invalid(format!("{section}.{}", error.field), error.value, error.reason)
             })?;
         }
-        Ok(())
+        self.bridge.validate()
     }
 }
 

@@ -5,14 +5,19 @@
 //! Prometheus, Alertmanager and the services, keeps nothing, changes nothing, and goes on while any of them is away.
 
 mod app;
+mod bridge;
 mod config;
 mod console;
+mod http;
 mod live;
+mod metrics;
 mod server;
 
 use std::process::ExitCode;
 
-use marketprism_service::{Descriptor, LegacyVariable};
+use bridge::TestAlertArgs;
+use config::Config;
+use marketprism_service::{Descriptor, Invocation, LegacyVariable};
 
 const DESCRIPTOR: Descriptor = Descriptor {
     name: "monitoring",
@@ -21,9 +26,43 @@ const DESCRIPTOR: Descriptor = Descriptor {
     legacy_env: &[
         LegacyVariable { variable: "NATS_URL", key: "nats.url" },
         LegacyVariable { variable: "MARKETPRISM_NATS_URL", key: "nats.url" },
+        LegacyVariable { variable: "DINGTALK_WEBHOOK_URL", key: "bridge.targets.marketprism.url" },
+        LegacyVariable { variable: "DINGTALK_SECRET", key: "bridge.targets.marketprism.secret" },
     ],
 };
 
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Send a sample alert to the target marketprism, print the robot's answer, and exit: short for test-alert
+    #[arg(long)]
+    test: bool,
+}
+
+/// What the binary can do beside serving.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Send a sample alert to a target and print its robot's answer: 0 if the robot took it
+    TestAlert(TestAlertArgs),
+}
+
 fn main() -> ExitCode {
-    marketprism_service::run(DESCRIPTOR, app::start)
+    let invocation = match Invocation::<Arguments>::parse(DESCRIPTOR) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    // It can only have been installed before by this very line.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let test_alert = match &invocation.arguments {
+        Arguments { command: Some(Command::TestAlert(arguments)), .. } => Some(arguments.clone()),
+        Arguments { test: true, .. } => Some(TestAlertArgs { target: "marketprism".to_owned() }),
+        Arguments { .. } => None,
+    };
+    match test_alert {
+        Some(arguments) => invocation.perform(|config: Config, _: Arguments, _| async move {
+            bridge::run_test_alert(&config.bridge, &arguments).await
+        }),
+        None => invocation.serve(app::start),
+    }
 }

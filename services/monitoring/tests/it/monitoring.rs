@@ -1,6 +1,6 @@
 //! A running `marketprism-monitoring` on free ports.
 
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use marketprism_testkit::{Process, binary};
@@ -16,6 +16,9 @@ pub(crate) struct Monitoring {
     pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:1234` of the console and its API.
     pub(crate) url: String,
+    metrics_url: String,
+    /// The same as `url`, of the bridge.
+    pub(crate) bridge: String,
     _folder: TempDir,
 }
 
@@ -28,6 +31,7 @@ impl Monitoring {
         command
             .env_clear()
             .env("MARKETPRISM__LISTEN", "127.0.0.1:0")
+            .env("MARKETPRISM__BRIDGE__LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__METRICS_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__ADDRESSES_FILE", &addresses_file)
@@ -39,8 +43,22 @@ impl Monitoring {
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let health = format!("http://{}/health", addresses["health"].as_str().unwrap());
-        let url = listening(&http, &health).await;
-        Self { process, http, url, _folder: folder }
+        let listening = listening(&http, &health).await;
+        let [url, bridge] =
+            ["console", "bridge"].map(|name| format!("http://{}", listening[name].as_str().unwrap()));
+        let metrics_url = format!("http://{}/metrics", addresses["metrics"].as_str().unwrap());
+        Self { process, http, url, metrics_url, bridge, _folder: folder }
+    }
+
+    /// Runs it to its end: `--check-config`, `--test`, a configuration that is refused.
+    pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(binary("marketprism-monitoring"));
+        command.args(arguments).env_clear().envs(environment.iter().copied()).output().unwrap()
+    }
+
+    /// The text of its `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        self.http.get(&self.metrics_url).send().await.unwrap().text().await.unwrap()
     }
 
     /// Status code and JSON body of a page.
@@ -50,13 +68,21 @@ impl Monitoring {
     }
 }
 
+/// The variables of a target `marketprism` at this address, signed with this secret.
+pub(crate) fn target<'a>(url: &'a str, secret: &'a str) -> [(&'a str, &'a str); 2] {
+    [
+        ("MARKETPRISM__BRIDGE__TARGETS__MARKETPRISM__URL", url),
+        ("MARKETPRISM__BRIDGE__TARGETS__MARKETPRISM__SECRET", secret),
+    ]
+}
+
 /// Its health says where it listens once it does.
-async fn listening(http: &reqwest::Client, health: &str) -> String {
+async fn listening(http: &reqwest::Client, health: &str) -> Value {
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         let body: Value = http.get(health).send().await.unwrap().json().await.unwrap();
-        if let Some(address) = body["listening"]["console"].as_str() {
-            return format!("http://{address}");
+        if body["listening"].is_object() {
+            return body["listening"].clone();
         }
         assert!(Instant::now() < deadline, "it does not listen: {body}");
         tokio::time::sleep(Duration::from_millis(5)).await;
