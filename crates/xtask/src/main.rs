@@ -28,7 +28,7 @@ enum Command {
     Ci(ci::CiArgs),
     /// Rules no compiler knows: who may import whom, file sizes and names, licences, nothing of this machine in the tree
     Tidy,
-    /// Writes docs/reference from the code
+    /// Writes docs/reference and Grafana's dashboards from the code
     Docs(docs::DocsArgs),
     /// Rates, lag, CPU and memory of the pieces and of the whole pipeline, in one table
     Bench(bench::BenchArgs),

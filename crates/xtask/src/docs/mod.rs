@@ -1,10 +1,11 @@
-//! Writes `docs/reference` from the code, so that it cannot be wrong; `--check` says where it is.
+//! Writes `docs/reference` and the dashboards from the code, so that they cannot be wrong; `--check` says where they are.
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "syntax trees have dozens of variants, and the rest is not ours to read"
 )]
 
 mod configuration;
+mod dashboards;
 mod metrics;
 mod rust_source;
 mod schemas;
@@ -24,32 +25,36 @@ pub(crate) struct DocsArgs {
 
 /// One generated file.
 struct Page {
-    /// Below `docs/reference`.
+    /// Below the folder of its kind.
     path: PathBuf,
     text: String,
 }
 
 pub(crate) fn run(args: &DocsArgs) -> Result<(), Failure> {
-    let folder = workspace::root()?.join("docs/reference");
     let sources = rust_source::read()?;
-    let mut pages = schemas::pages()?;
-    pages.push(subjects::page());
-    pages.push(tables::page()?);
-    pages.push(metrics::page(&sources)?);
-    pages.push(configuration::page(&sources)?);
+    let mut reference = schemas::pages()?;
+    reference.push(subjects::page());
+    reference.push(tables::page()?);
+    reference.push(metrics::page(&sources)?);
+    reference.push(configuration::page(&sources)?);
 
     let mut stale = Vec::new();
-    for page in pages {
-        let path = folder.join(&page.path);
-        if std::fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
-            continue;
+    for (folder, pages) in
+        [("docs/reference", reference), ("deploy/grafana/dashboards", dashboards::pages()?)]
+    {
+        for page in pages {
+            let path = workspace::root()?.join(folder).join(&page.path);
+            if std::fs::read_to_string(&path).is_ok_and(|text| text == page.text) {
+                continue;
+            }
+            let name = format!("{folder}/{}", page.path.display());
+            if !args.check {
+                std::fs::create_dir_all(path.parent().ok_or("a page without a folder")?)?;
+                std::fs::write(&path, page.text)?;
+                println!("wrote {name}");
+            }
+            stale.push(name);
         }
-        if !args.check {
-            std::fs::create_dir_all(path.parent().ok_or("a page without a folder")?)?;
-            std::fs::write(&path, page.text)?;
-            println!("wrote docs/reference/{}", page.path.display());
-        }
-        stale.push(page.path.display().to_string());
     }
     if args.check && !stale.is_empty() {
         return Err(format!("not what the code says: {}; run `cargo xtask docs`", stale.join(", ")).into());
