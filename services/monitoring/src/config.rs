@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Alertmanager's webhooks in, messages to people out.
     pub(crate) bridge: BridgeConfig,
+    /// The broker's monitoring port, whose figures are told as metrics; `None`: they are not.
+    pub(crate) monitoring_url: Option<String>,
     /// The broker, of which the live view reads.
     pub(crate) nats: NatsConfig,
     /// The hot tier, of which the live view reads.
@@ -36,6 +38,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
             bridge: BridgeConfig::default(),
+            monitoring_url: Some("http://127.0.0.1:8222".to_owned()),
             nats: NatsConfig::default(),
             hot: ClickHouseConfig::default(),
             cold: ClickHouseConfig::cold(),
@@ -63,6 +66,9 @@ impl Configuration for Config {
         self.nats.validate().map_err(|error| {
             ConfigError::invalid(format!("nats.{}", error.field), error.value, error.reason)
         })?;
+        if let Some(url) = self.monitoring_url.as_ref().filter(|url| !url.starts_with("http")) {
+            return Err(ConfigError::invalid("monitoring_url", url, "is not http://host:port"));
+        }
         for (section, tier) in [("hot", &self.hot), ("cold", &self.cold)] {
             tier.validate().map_err(|error| {
                 ConfigError::invalid(format!("{section}.{}", error.field), error.value, error.reason)

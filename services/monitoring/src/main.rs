@@ -6,6 +6,7 @@
 
 mod app;
 mod bridge;
+mod broker;
 mod config;
 mod console;
 mod http;

@@ -137,6 +137,8 @@ fn value(text: &str) -> String {
     for character in text.chars().take(VALUE_CHARS_MAX) {
         match character {
             '*' | '`' | '[' | ']' | '<' | '>' | '#' | '\\' => shown.extend(['\\', character]),
+            // An entry of a list, where it may begin a line.
+            '-' | '+' if shown.trim_start().is_empty() => shown.extend(['\\', character]),
             _ if character.is_control() => shown.push(' '),
             _ => shown.push(character),
         }
@@ -234,6 +236,7 @@ mod tests {
         one.common_annotations.insert("summary".to_owned(), "[x](http://evil)\n# *y*".to_owned());
         let text = Message::of(&[&one]).text;
         assert!(text.contains(r"\[x\](http://evil) \# \*y\*"), "{text}");
+        assert_eq!(value("- one"), r"\- one");
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Every stream by itself: how much comes, and whether anything comes.
 
 use super::model::{Dashboard, Panel, Row};
-use super::unified::{DATA_TYPES, VARIABLES};
+use super::unified::{DATA_TYPES, EXCHANGE, MARKET_TYPE};
 
 pub(super) fn dashboard() -> Dashboard {
     let of = |data_type: &str| {
@@ -27,7 +27,7 @@ pub(super) fn dashboard() -> Dashboard {
         uid: "marketprism-business",
         title: "MarketPrism Business Monitoring",
         description: "Every stream: events a second, and which share of the streams brings what it should.",
-        variables: &VARIABLES[..2],
+        variables: vec![EXCHANGE, MARKET_TYPE],
         rows: vec![
             Row {
                 title: "Ingest rate",

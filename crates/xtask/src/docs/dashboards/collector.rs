@@ -1,7 +1,7 @@
 //! What the collector holds and how it fares: the one to look at when it grows or is slow.
 
 use super::model::{Dashboard, Panel, Row};
-use super::unified::VARIABLES;
+use super::unified::{EXCHANGE, MARKET_TYPE};
 
 const PLACE: &str = r#"exchange=~"$exchange",market_type=~"$market_type""#;
 const BY_PLACE: &str = "{{exchange}} {{market_type}}";
@@ -11,7 +11,7 @@ pub(super) fn dashboard() -> Dashboard {
         uid: "marketprism-collector",
         title: "Collector Resource Monitoring",
         description: "Memory, sockets, descriptors, books, latencies and the exchanges' limits.",
-        variables: &VARIABLES[..2],
+        variables: vec![EXCHANGE, MARKET_TYPE],
         rows: vec![resources(), streams(), connections(), rest(), snapshots()],
     }
 }

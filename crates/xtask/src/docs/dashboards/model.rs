@@ -11,7 +11,7 @@ pub(super) struct Dashboard {
     pub(super) uid: &'static str,
     pub(super) title: &'static str,
     pub(super) description: &'static str,
-    pub(super) variables: &'static [Variable],
+    pub(super) variables: Vec<Variable>,
     pub(super) rows: Vec<Row>,
 }
 

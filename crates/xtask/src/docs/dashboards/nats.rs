@@ -8,7 +8,7 @@ pub(super) fn dashboard() -> Dashboard {
         uid: "marketprism-nats",
         title: "NATS",
         description: "The broker as it sees itself, and as its clients see it.",
-        variables: &[],
+        variables: Vec::new(),
         rows: vec![server(), streams(), clients()],
     }
 }
@@ -37,19 +37,19 @@ fn streams() -> Row {
     Row {
         title: "Streams",
         panels: vec![
-            Panel::lines("Messages", "none", "gnatsd_stream_messages", "{{stream}}"),
-            Panel::lines("Bytes", "bytes", "gnatsd_stream_bytes", "{{stream}}"),
+            Panel::lines("Messages", "none", "marketprism_broker_stream_messages", "{{stream}}"),
+            Panel::lines("Bytes", "bytes", "marketprism_broker_stream_bytes", "{{stream}}"),
             Panel::lines(
                 "Of the limit",
                 "percentunit",
-                "gnatsd_stream_bytes / (gnatsd_stream_bytes_max > 0)",
+                "marketprism_broker_stream_bytes / (marketprism_broker_stream_bytes_max > 0)",
                 "{{stream}}",
             ),
             Panel::lines("Waiting in consumers", "none", "marketprism_nats_consumer_pending", "{{consumer}}"),
             Panel::lines(
                 "Dead letters",
                 "none",
-                "max(gnatsd_stream_messages{stream=\"DEAD_LETTER\"}) or vector(0)",
+                "max(marketprism_broker_stream_messages{stream=\"DEAD_LETTER\"}) or vector(0)",
                 "dead letters",
             ),
         ],

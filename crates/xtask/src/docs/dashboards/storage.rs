@@ -2,17 +2,16 @@
 
 use super::model::{Dashboard, Panel, Row, Variable};
 
-const VARIABLES: &[Variable] = &[
-    Variable { name: "data_type", metric: "marketprism_storage_messages_received_total" },
-    Variable { name: "table", metric: "marketprism_cold_replication_lag_seconds" },
-];
+const DATA_TYPE: Variable =
+    Variable { name: "data_type", metric: "marketprism_storage_messages_received_total" };
+const TABLE: Variable = Variable { name: "table", metric: "marketprism_cold_replication_lag_seconds" };
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         uid: "marketprism-storage",
         title: "Storage & Replication",
         description: "What is stored, what waits, what is copied, proved and released.",
-        variables: VARIABLES,
+        variables: vec![DATA_TYPE, TABLE],
         rows: vec![hot(), doubts(), cold(), release()],
     }
 }

@@ -5,11 +5,9 @@ use super::model::{Dashboard, Panel, Row, Variable};
 /// What is chosen at the top, as a selector.
 const CHOSEN: &str = r#"exchange=~"$exchange",market_type=~"$market_type",data_type=~"$data_type""#;
 
-pub(super) const VARIABLES: &[Variable] = &[
-    Variable { name: "exchange", metric: "marketprism_collector_streams" },
-    Variable { name: "market_type", metric: "marketprism_collector_streams" },
-    Variable { name: "data_type", metric: "marketprism_collector_streams" },
-];
+pub(super) const EXCHANGE: Variable = Variable { name: "exchange", metric: "marketprism_collector_streams" };
+pub(super) const MARKET_TYPE: Variable = Variable { name: "market_type", ..EXCHANGE };
+const DATA_TYPE: Variable = Variable { name: "data_type", ..EXCHANGE };
 
 pub(super) const DATA_TYPES: [(&str, &str); 8] = [
     ("orderbook", "Order book"),
@@ -27,7 +25,7 @@ pub(super) fn dashboard() -> Dashboard {
         uid: "marketprism-unified",
         title: "MarketPrism",
         description: "Is everything up, how fast and how late is each hop from the exchanges to the cold tier.",
-        variables: VARIABLES,
+        variables: vec![EXCHANGE, MARKET_TYPE, DATA_TYPE],
         rows: vec![overview(), hops(), freshness(), probes(), services()],
     }
 }
