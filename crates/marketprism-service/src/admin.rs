@@ -19,9 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::AdminConfig;
 use crate::health::{Health, Status};
 use crate::metrics::Scrape;
+use crate::repeats::Repeats;
 use crate::report::{Context, Report};
 
-/// How often histogram samples are folded: bounds their memory to what 5 s record, whether or not anybody scrapes.
+/// How often histogram samples are folded, which bounds their memory to what 5 s record, whether or not anybody scrapes, and
+/// repeated errors are told.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 type Page = dyn Fn(&BTreeMap<String, String>) -> Value + Send + Sync;
@@ -61,6 +63,7 @@ impl Admin {
         health: Health,
         pages: Pages,
         scrape: Scrape,
+        repeats: Repeats,
     ) -> Result<Self, Report> {
         if let Some(path) = &config.addresses_file {
             remove_stale(path)?;
@@ -77,11 +80,18 @@ impl Admin {
             .build()
             .context("failed to build the admin server's runtime")?;
         let stop = CancellationToken::new();
+        let upkeep = upkeep(scrape.clone(), repeats);
         let serving = serve(health_listener, metrics_listener, health, pages, scrape, stop.clone());
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
-                if let Err(error) = runtime.block_on(serving) {
+                let ended = runtime.block_on(async {
+                    tokio::select! {
+                        ended = serving => ended,
+                        () = upkeep => Ok(()),
+                    }
+                });
+                if let Err(error) = ended {
                     tracing::error!(%error, "admin server failed");
                 }
             })
@@ -140,7 +150,7 @@ async fn serve(
         .route("/live", get(live))
         .with_state(health)
         .fallback_service(get(page).with_state(pages));
-    let metrics_routes = Router::new().route("/metrics", get(metrics_text)).with_state(scrape.clone());
+    let metrics_routes = Router::new().route("/metrics", get(metrics_text)).with_state(scrape);
     let health_listener = tokio::net::TcpListener::from_std(health_listener)?;
     let metrics_listener = tokio::net::TcpListener::from_std(metrics_listener)?;
     tokio::select! {
@@ -148,15 +158,15 @@ async fn serve(
         () = stop.cancelled() => Ok(()),
         ended = axum::serve(health_listener, health_routes).into_future() => ended,
         ended = axum::serve(metrics_listener, metrics_routes).into_future() => ended,
-        () = upkeep(&scrape) => Ok(()),
     }
 }
 
-async fn upkeep(scrape: &Scrape) {
+async fn upkeep(scrape: Scrape, repeats: Repeats) {
     let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         tick.tick().await;
         scrape.upkeep();
+        repeats.tell();
     }
 }
 

@@ -11,6 +11,7 @@ pub mod config;
 mod health;
 mod logging;
 mod metrics;
+mod repeats;
 mod report;
 mod run;
 mod service;

@@ -1,11 +1,13 @@
-//! Logs to standard error, for people or as JSON; panics are logged like errors.
+//! Logs to standard error, for people or as JSON, repeated errors sampled; panics are logged like errors.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LoggingConfig};
+use crate::repeats::Repeats;
 use crate::report::{Context, Report};
 
 /// The filter of `logging.level`, or why it is none.
@@ -27,20 +29,23 @@ pub(crate) fn filter(config: &LoggingConfig) -> Result<EnvFilter, String> {
     EnvFilter::builder().parse(level).map_err(|error| error.to_string())
 }
 
-/// Installs the subscriber and the panic hook of this process.
-pub(crate) fn install(config: &LoggingConfig) -> Result<(), Report> {
+/// Installs the subscriber and the panic hook of this process. What is held back of repeated lines is told by whoever has
+/// the result.
+pub(crate) fn install(config: &LoggingConfig) -> Result<Repeats, Report> {
+    let repeats = Repeats::default();
     let filter = filter(config).map_err(Report::message)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
         // Colours are for a terminal; in a file they are noise.
         LogFormat::Human => {
-            lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).finish().try_init()
+            let lines = lines.with_target(false).with_ansi(std::io::stderr().is_terminal());
+            lines.finish().with(repeats.clone()).try_init()
         }
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).finish().with(repeats.clone()).try_init(),
     }
     .context("failed to install the log subscriber")?;
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(repeats)
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {

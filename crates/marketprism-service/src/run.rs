@@ -11,6 +11,7 @@ use crate::admin::{Admin, Pages};
 use crate::arguments;
 use crate::config::{self, ConfigSource, Configuration, Environment, LegacyVariable};
 use crate::health::Health;
+use crate::repeats::Repeats;
 use crate::report::{Context, Report};
 use crate::service::Service;
 use crate::signals::Signals;
@@ -79,8 +80,8 @@ impl<A: clap::Args + Send + 'static> Invocation<A> {
         F: FnOnce(C, A, Service) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), Report>> + Send + 'static,
     {
-        self.booted(|descriptor, source, configuration, arguments| {
-            let outcome = serve(descriptor, source, configuration, arguments, start)?;
+        self.booted(|descriptor, source, configuration, arguments, repeats| {
+            let outcome = serve(descriptor, source, configuration, arguments, repeats, start)?;
             Ok(if outcome == Outcome::Drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         })
     }
@@ -93,7 +94,7 @@ impl<A: clap::Args + Send + 'static> Invocation<A> {
         F: FnOnce(C, A, CancellationToken) -> Fut,
         Fut: Future<Output = Result<ExitCode, Report>>,
     {
-        self.booted(|_, _, configuration, arguments| {
+        self.booted(|_, _, configuration, arguments, _| {
             let runtime = runtime()?;
             let code = runtime.block_on(async {
                 let stop = CancellationToken::new();
@@ -120,7 +121,7 @@ impl<A: clap::Args + Send + 'static> Invocation<A> {
     /// Boot steps 2 and 3, then `rest`.
     fn booted<C: Configuration>(
         self,
-        rest: impl FnOnce(Descriptor, ConfigSource, C, A) -> Result<ExitCode, Report>,
+        rest: impl FnOnce(Descriptor, ConfigSource, C, A, Repeats) -> Result<ExitCode, Report>,
     ) -> ExitCode {
         // 2. Configuration: wrong means 64, before a port opens.
         let configuration: C = match self.source.load() {
@@ -131,16 +132,16 @@ impl<A: clap::Args + Send + 'static> Invocation<A> {
             return print(&configuration);
         }
         // 3. Logs; from here on everything is said there.
-        if let Err(error) = logging::install(configuration.logging()) {
-            return refuse(&error);
-        }
-        match rest(self.descriptor, self.source, configuration, self.arguments) {
-            Ok(code) => code,
-            Err(error) => {
-                tracing::error!(%error, "failed");
-                ExitCode::FAILURE
-            }
-        }
+        let repeats = match logging::install(configuration.logging()) {
+            Ok(repeats) => repeats,
+            Err(error) => return refuse(&error),
+        };
+        let ended = rest(self.descriptor, self.source, configuration, self.arguments, repeats.clone());
+        repeats.finish();
+        ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "failed");
+            ExitCode::FAILURE
+        })
     }
 }
 
@@ -153,6 +154,7 @@ fn serve<C, A, F, Fut>(
     source: ConfigSource,
     configuration: C,
     own: A,
+    repeats: Repeats,
     start: F,
 ) -> Result<Outcome, Report>
 where
@@ -171,7 +173,7 @@ where
     let phase = health.check("service");
     phase.unhealthy("starting");
     let pages = Pages::default();
-    let admin = Admin::start(configuration.admin(), health.clone(), pages.clone(), scrape)?;
+    let admin = Admin::start(configuration.admin(), health.clone(), pages.clone(), scrape, repeats)?;
     // 7. The service itself, until it is over.
     let grace = configuration.shutdown().grace.get();
     let shutdown = CancellationToken::new();
