@@ -131,8 +131,15 @@ impl Board {
 impl Shared {
     /// Everything that is wrong with an exchange as a whole, each said once.
     fn complaints(&self) -> Vec<String> {
-        let closed = self.gates.values().flatten().filter_map(Gate::closed).map(|closed| closed.why);
-        let mut complaints: Vec<_> = self.complaints.values().cloned().chain(closed).collect();
+        let mut complaints: Vec<_> = self.complaints.values().cloned().collect();
+        for (exchange, gates) in &self.gates {
+            let closed: Vec<_> = gates.iter().filter_map(Gate::closed).map(|closed| closed.why).collect();
+            let is_explained = !closed.is_empty() || self.complaints.keys().any(|(of, _)| of == exchange);
+            if !is_explained && !self.streams().any(|(place, ..)| place.exchange == *exchange) {
+                complaints.push(format!("{exchange} has no stream yet: its instruments are being read"));
+            }
+            complaints.extend(closed);
+        }
         complaints.sort();
         complaints.dedup();
         complaints

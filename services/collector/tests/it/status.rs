@@ -34,6 +34,27 @@ async fn health_covers_every_data_type_of_every_exchange() {
 }
 
 #[tokio::test]
+async fn an_exchange_that_has_no_stream_yet_is_told() {
+    let mut rig = Rig::start().await;
+    rig.flowing().await;
+    let slow =
+        json!({ "fault": "slow_rest", "market_type": "perpetual", "for_ms": 3_000, "delay_ms": 3_000 });
+    rig.control("fault", &slow).await;
+    rig.restart_killed_collector();
+    let mut is_told = false;
+    poll_until(DEADLINE, "every stream is live", async || {
+        let health = rig.health().await;
+        let reason = health["checks"]["exchanges"]["reason"].as_str().unwrap_or_default();
+        is_told |= reason.contains("binance_usdm has no stream yet");
+        let has_streams = health["coverage"]["trade"]["binance_usdm"].is_object();
+        assert!(has_streams || health["status"] != "healthy", "{health}");
+        health["status"] == "healthy"
+    })
+    .await;
+    assert!(is_told);
+}
+
+#[tokio::test]
 async fn status_lists_every_stream_and_what_it_is_asked_for() {
     let rig = Rig::start().await;
     rig.flowing().await;
