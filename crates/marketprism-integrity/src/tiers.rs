@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use marketprism_store::range::{Range, Summary};
-use marketprism_store::release::Release;
+use marketprism_store::release::in_effect;
 
 use crate::finding::{Finding, Place, Side, Trouble};
 use crate::stream::by_sequence;
@@ -108,21 +108,4 @@ pub(crate) async fn released(pipeline: &Pipeline, range: &Range) -> Result<HashS
         released.extend(sequences.into_iter().filter(|one| of_day.iter().any(|part| part.contains(one))));
     }
     Ok(released)
-}
-
-/// What was let go of, without what was taken back.
-pub(crate) fn in_effect(log: &[Release]) -> Vec<&Release> {
-    let mut entries: Vec<&Release> = Vec::with_capacity(log.len());
-    for release in log {
-        let same = |one: &&Release| {
-            one.rows.part == release.rows.part
-                && one.rows.range.stream_epoch == release.rows.range.stream_epoch
-        };
-        match entries.iter().rposition(same) {
-            Some(at) if release.kept => drop(entries.remove(at)),
-            _ if release.kept => {}
-            _ => entries.push(release),
-        }
-    }
-    entries
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use marketprism_core::{DataType, Timestamp, topology};
 use marketprism_store::keys::Rows;
 use marketprism_store::range::Range;
+use marketprism_store::release::in_effect;
 
 use crate::finding::{Finding, Place, Row, Side, Trouble};
 use crate::frontier::frontiers;
@@ -136,7 +137,7 @@ async fn by_keys(
     let Pipeline { hot, cold, .. } = pipeline;
     let log = cold.releases(data_type, None).await?;
     // Behind these days the cold tier may still lack what fills a hole.
-    let released_days = tiers::in_effect(&log).iter().map(|release| i64::from(release.day) + 1).max();
+    let released_days = in_effect(&log).iter().map(|release| i64::from(release.day) + 1).max();
     let cold_until_us = released_days.unwrap_or_default().saturating_mul(Timestamp::DAY_MICROS);
     let tiers = [(Side::Hot, hot), (Side::Cold, cold)];
     let mut findings: Vec<Finding> = Vec::new();

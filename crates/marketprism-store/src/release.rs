@@ -55,6 +55,23 @@ pub struct Release {
     pub kept: bool,
 }
 
+/// The entries of a log, oldest first, that were not taken back.
+#[must_use]
+pub fn in_effect(log: &[Release]) -> Vec<&Release> {
+    let mut entries: Vec<&Release> = Vec::with_capacity(log.len());
+    for release in log {
+        let PartRows { part, range, .. } = &release.rows;
+        let same =
+            |one: &&Release| one.rows.part == *part && one.rows.range.stream_epoch == range.stream_epoch;
+        match entries.iter().rposition(same) {
+            Some(at) if release.kept => drop(entries.remove(at)),
+            _ if release.kept => {}
+            _ => entries.push(release),
+        }
+    }
+    entries
+}
+
 #[derive(Debug, Row, Serialize, Deserialize)]
 struct ReleaseRow {
     table_name: String,

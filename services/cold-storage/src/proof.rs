@@ -5,7 +5,7 @@
 //! then the sum is right without it, and it is taken back.
 
 use marketprism_store::range::Summary;
-use marketprism_store::release::{PartRows, Release};
+use marketprism_store::release::{PartRows, Release, in_effect};
 
 /// One stream epoch of a day, as both tiers show it.
 #[derive(Debug, Clone, Copy)]
@@ -45,26 +45,9 @@ impl Sum {
     }
 }
 
-/// Entries that were not taken back, oldest first.
-pub(crate) fn in_effect(log: &[Release]) -> Vec<&PartRows> {
-    let mut entries: Vec<&PartRows> = Vec::with_capacity(log.len());
-    for Release { rows, kept, .. } in log {
-        if *kept {
-            let same =
-                |one: &&PartRows| one.part == rows.part && one.range.stream_epoch == rows.range.stream_epoch;
-            if let Some(at) = entries.iter().rposition(same) {
-                entries.remove(at);
-            }
-        } else {
-            entries.push(rows);
-        }
-    }
-    entries
-}
-
 /// Compares a day. `both` has every epoch of which either tier, or the log, knows rows.
 pub(crate) fn compare(both: &[Both], log: &[Release]) -> Proof {
-    let entries = in_effect(log);
+    let entries: Vec<_> = in_effect(log).into_iter().map(|release| &release.rows).collect();
     let differing = |released: &[&PartRows]| {
         let differs = |one: &&Both| {
             let Both { epoch, hot, cold } = **one;

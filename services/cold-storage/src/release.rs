@@ -11,13 +11,13 @@ use marketprism_bus::Bus;
 use marketprism_core::{DataType, topology};
 use marketprism_service::{CancellationToken, Check, Report};
 use marketprism_store::range::{Range, Summary};
-use marketprism_store::release::{Day, PartRows};
+use marketprism_store::release::{Day, PartRows, in_effect};
 use marketprism_store::{Store, table};
 use tokio::time::timeout;
 
 use crate::config::ReleaseConfig;
 use crate::metrics::ReleaseMetrics;
-use crate::proof::{Both, Proof, Sum, compare, in_effect};
+use crate::proof::{Both, Proof, Sum, compare};
 use crate::replicator::Shown;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -204,8 +204,8 @@ impl Releaser {
             return Ok(fate);
         }
         let log = self.cold.releases(data_type, Some(day)).await?;
-        let mut epochs: Vec<u32> =
-            parts.iter().chain(in_effect(&log)).map(|rows| rows.range.stream_epoch).collect();
+        let released = in_effect(&log).into_iter().map(|release| &release.rows);
+        let mut epochs: Vec<u32> = parts.iter().chain(released).map(|rows| rows.range.stream_epoch).collect();
         epochs.sort_unstable();
         epochs.dedup();
         let mut both = Vec::with_capacity(epochs.len());
