@@ -1,5 +1,6 @@
 //! Request and reply on plain NATS: an operator asks, one of us answers. Market data never goes this way.
 
+use async_nats::RequestErrorKind;
 use bytes::Bytes;
 use futures_util::StreamExt;
 
@@ -29,9 +30,14 @@ impl Bus {
     pub async fn requests(&self, subject: &str) -> Result<Requests, BusError> {
         let failed = |error| BusError::request(format!("subscribe to {subject}"), error);
         let subscriber = self.client.subscribe(subject.to_owned()).await.map_err(failed)?;
-        // A subscription is only sent by then; whoever asks next is to be heard.
-        self.client.flush().await.map_err(|error| BusError::request("flush a subscription", error))?;
-        Ok(Requests(subscriber))
+        // Sent is not known to the server: whoever asks next, by another connection, is to be heard. The server takes what
+        // one connection sends in order, so it knows the subscription once it says that nobody listens elsewhere.
+        match self.client.request(self.client.new_inbox(), Bytes::new()).await {
+            Err(error) if error.kind() != RequestErrorKind::NoResponders => {
+                Err(BusError::request(format!("have the subscription to {subject} confirmed"), error))
+            }
+            _ => Ok(Requests(subscriber)),
+        }
     }
 
     /// Answers a request. One that nobody waits for is answered by nothing.
