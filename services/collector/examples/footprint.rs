@@ -1,8 +1,7 @@
 //! What a busy collector needs: three exchanges, fifty symbols each, every message of them for a minute. Prints memory,
 //! processor time, sockets and descriptors; fails when the resident memory was ever above its target.
 //!
-//! `cargo run -p marketprism-collector --example footprint -- [MESSAGES_PER_SECOND]`, after building collector and
-//! simulator in the same profile.
+//! `cargo xtask bench footprint [MESSAGES_PER_SECOND]`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -86,7 +85,7 @@ async fn main() {
     );
     let began = Instant::now();
     let (mut then, mut frames_then, mut cpu_then) = (began, frames().await, cpu_seconds(&rig));
-    let frames_first = frames_then;
+    let (frames_first, cpu_first) = (frames_then, cpu_then);
     while began.elapsed() < DURATION {
         tokio::time::sleep(STEP).await;
         let (now, frames_now, cpu_now) = (Instant::now(), frames().await, cpu_seconds(&rig));
@@ -103,7 +102,13 @@ async fn main() {
         (then, frames_then, cpu_then) = (now, frames_now, cpu_now);
     }
     let (peak_kib, streams) = (status_of(&rig, "VmHWM:"), live().await);
-    let rate_seen = (frames_then - frames_first) as f64 / began.elapsed().as_secs_f64();
-    println!("{streams} live streams, {rate_seen:.0} frames/s, at most {peak_kib} KiB resident");
+    let seconds = then.duration_since(began).as_secs_f64();
+    let (rate_seen, cpu) = ((frames_then - frames_first) as f64 / seconds, (cpu_then - cpu_first) / seconds);
+    println!("{:<24} {:>10} {:>10}", "", "measured", "target");
+    println!("{:<24} {streams:>10} {STREAMS_MIN:>10}", "live streams");
+    println!("{:<24} {rate_seen:>10.0} {rate:>10}", "frames/s");
+    println!("{:<24} {peak_kib:>10} {RSS_KIB_MAX:>10}", "most memory, RSS KiB");
+    println!("{:<24} {:>10.1} {:>10}", "CPU, % of a core", cpu * 100.0, "-");
+    println!("{:<24} {:>10} {:>10}", "descriptors", rig.metric("collector_file_descriptors").await, "-");
     assert!(peak_kib <= RSS_KIB_MAX, "more than {RSS_KIB_MAX} KiB");
 }

@@ -28,7 +28,7 @@ pub(crate) struct BenchArgs {
     /// Folder of the input's generator, gen.py
     #[arg(long, env = "MARKETPRISM_BENCH", value_name = "FOLDER")]
     input: Option<std::path::PathBuf>,
-    /// Only this; without it everything but the soak
+    /// Only this; without it everything but footprint and soak
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -40,6 +40,13 @@ enum Part {
     Decoders,
     /// JetStream to the hot and on to the cold tier, beside the broker's and the engine's own rates
     Storage,
+    /// Memory, processor time and descriptors of a collector of three exchanges with fifty symbols each, over a minute; fails
+    /// when memory is above its target
+    Footprint {
+        /// What the exchanges send
+        #[arg(default_value_t = 20_000)]
+        messages_per_second: u64,
+    },
     /// Sockets, descriptors, tasks and memory of a collector over forced reconnects; fails when they grow
     Soak {
         /// How many
@@ -52,8 +59,10 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     let root = workspace::root()?;
     pieces::build(&root)?;
     let programs = workspace::metadata()?.target_directory.into_std_path_buf().join("release");
-    if let Some(Part::Soak { reconnects }) = args.part {
-        return soak(&programs, reconnects);
+    match args.part {
+        Some(Part::Footprint { messages_per_second }) => return watch(&programs, "footprint", messages_per_second),
+        Some(Part::Soak { reconnects }) => return watch(&programs, "reconnect_soak", reconnects),
+        Some(Part::Decoders | Part::Storage) | None => {}
     }
     let scratch = programs.with_file_name("bench");
     let machine = machine::Machine::now();
@@ -86,9 +95,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Shows its figures as they come: it takes minutes.
-fn soak(programs: &std::path::Path, reconnects: u64) -> Result<(), Failure> {
-    let mut command = std::process::Command::new(programs.join("examples/reconnect_soak"));
-    let status = command.arg(reconnects.to_string()).status()?;
+/// Runs an example and shows its figures as they come: it takes minutes.
+fn watch(programs: &std::path::Path, example: &str, argument: u64) -> Result<(), Failure> {
+    let mut command = std::process::Command::new(programs.join("examples").join(example));
+    let status = command.arg(argument.to_string()).status()?;
     if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}").into()) }
 }

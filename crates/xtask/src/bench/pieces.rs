@@ -23,6 +23,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("bus", "publish_rate"),
     ("store", "insert_rate"),
     ("hot-storage", "storage_rate"),
+    ("collector", "footprint"),
     ("collector", "reconnect_soak"),
 ];
 /// The engine starts in a second; a busy machine may take many.
