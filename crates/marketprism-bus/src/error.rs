@@ -58,6 +58,9 @@ pub enum BusError {
         /// What would be lost, and the flag that allows it, if one does.
         reason: String,
     },
+    /// Another process has been given the lease, or the broker has forgotten it.
+    #[error("the lease {0} is lost")]
+    LeaseLost(String),
     /// The broker did not do what was asked.
     #[error("failed to {operation}")]
     Request {
@@ -96,7 +99,8 @@ impl BusError {
             | Self::PublisherStopped
             | Self::StreamMissing(_)
             | Self::StreamDiffers { .. }
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::LeaseLost(_) => false,
         }
     }
 

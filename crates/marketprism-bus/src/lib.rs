@@ -13,6 +13,7 @@ mod consumer_config;
 mod dead_letter;
 mod delivery;
 mod error;
+mod lease;
 mod metrics;
 mod publisher;
 mod reader;
@@ -32,6 +33,7 @@ pub use dead_letter::{
 };
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};
+pub use lease::Lease;
 pub use publisher::{LossReason, Lost, Outgoing, Publisher, PublisherConfig, Stopwatch};
 pub use reader::{Reader, Selection, Start};
 pub use requests::{BusRequest, Requests};

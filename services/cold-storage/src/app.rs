@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use marketprism_bus::{Bus, Status};
-use marketprism_service::{CancellationToken, Check, Context, Report, Service};
+use marketprism_bus::{Bus, Lease, Status};
+use marketprism_service::{CancellationToken, Check, Context, Health, Report, Service};
 use marketprism_store::schema::Migrated;
 use marketprism_store::{SchemaMode, Store, StoreError, Tier};
+use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::Arguments;
@@ -13,6 +14,8 @@ use crate::config::Config;
 use crate::release::Releaser;
 use crate::replicator::Replicator;
 
+/// Two instances that copied at once would store rows twice.
+const LEASE: &str = "cold-storage";
 /// Pause between two attempts to reach, or find prepared, what is not there yet.
 const WAIT_STEP: Duration = Duration::from_millis(500);
 /// How often the servers are asked whether they answer.
@@ -36,12 +39,58 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
     }
     let (watched, check) = (bus.clone(), health.check("nats"));
     service.source("nats check", |token| watch_nats(watched, check, token));
-    let releaser =
-        Releaser::new(bus.clone(), hot.clone(), cold.clone(), config.release, health.check("release"));
-    let replicator = Replicator::new(bus, hot, cold, config.replication, health);
-    service.source("replication", |token| replicator.run(token));
-    service.source("release", |token| releaser.run(token));
+    service.source("copying", |token| copy(bus, hot, cold, config, health, token));
     Ok(())
+}
+
+/// Copies and releases as the one instance that does; stands by while another one is it. Whoever loses the lease ends, and
+/// begins anew as the one that stands by: what was under way must not go on.
+async fn copy(
+    bus: Bus,
+    hot: Store,
+    cold: Store,
+    config: Config,
+    health: Health,
+    token: CancellationToken,
+) -> Result<(), Report> {
+    let check = health.check("lease");
+    let taken = take_lease(&bus, config.replication.takeover_after.get(), &check);
+    let Some(lease) = token.run_until_cancelled(taken).await else { return Ok(()) };
+    let (check, leased) = (health.check("release"), lease.clone());
+    let releaser = Releaser::new(bus.clone(), hot.clone(), cold.clone(), config.release, check, leased);
+    let replicator = Replicator::new(bus, hot, cold, config.replication, health, lease.clone());
+    tokio::select! {
+        lost = lease.keep() => return Err(lost.into()),
+        ended = async { tokio::try_join!(replicator.run(token.clone()), releaser.run(token)) } => drop(ended?),
+    }
+    if let Err(error) = lease.release().await {
+        tracing::warn!(error = %Report::from(error), "another instance has to wait for it");
+    }
+    Ok(())
+}
+
+async fn take_lease(bus: &Bus, free_after: Duration, check: &Check) -> Lease {
+    let mut is_told = false;
+    loop {
+        match bus.lease(LEASE, free_after).await {
+            Ok(Some(lease)) => {
+                check.details(json!({ "stands_by": false }));
+                check.healthy();
+                tracing::info!("this instance copies");
+                return lease;
+            }
+            Ok(None) => {
+                check.details(json!({ "stands_by": true }));
+                check.healthy();
+                if !is_told {
+                    tracing::info!("another instance copies; standing by");
+                    is_told = true;
+                }
+            }
+            Err(error) => check.unhealthy(Report::from(error).to_string()),
+        }
+        sleep(WAIT_STEP).await;
+    }
 }
 
 /// Waits for a server to answer and for its schema to be there; refuses one that will not become right by waiting.

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// Rows in the largest range: it is one block in the cold server's memory for each day it touches.
 const ROWS_MAX: u64 = 1_000_000;
 
+/// The broker forgets what is silent by timers of seconds.
+const TAKEOVER_MIN: Duration = Duration::from_secs(1);
+
 /// Configuration of cold-storage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,6 +50,8 @@ pub(crate) struct Config {
 pub(crate) struct ReplicationConfig {
     /// Pause after a round in which everything was copied.
     pub(crate) interval: HumanDuration,
+    /// Another instance stands by, and goes on when this one has been silent for so long.
+    pub(crate) takeover_after: HumanDuration,
     /// The data types, in the order they are copied.
     pub(crate) order: Vec<DataType>,
     /// Rows in one range.
@@ -108,6 +113,7 @@ impl Default for ReplicationConfig {
     fn default() -> Self {
         Self {
             interval: HumanDuration::from_secs(10),
+            takeover_after: HumanDuration::from_secs(30),
             order: vec![
                 DataType::Trade,
                 DataType::OrderBook,
@@ -200,6 +206,11 @@ impl Configuration for Config {
         if self.release.interval.get().is_zero() {
             let reason = "must be longer than nothing";
             return Err(ConfigError::invalid("release.interval", self.release.interval, reason));
+        }
+        let takeover_after = self.replication.takeover_after;
+        if takeover_after.get() < TAKEOVER_MIN {
+            let reason = "must be at least 1s";
+            return Err(ConfigError::invalid("replication.takeover_after", takeover_after, reason));
         }
         if *ranges_per_turn == 0 {
             return Err(ConfigError::invalid("replication.ranges_per_turn", 0, "must be at least 1"));

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use marketprism_bus::Bus;
+use marketprism_bus::{Bus, Lease};
 use marketprism_core::{DataType, topology};
 use marketprism_service::{CancellationToken, Check, Report};
 use marketprism_store::range::{Range, Summary};
@@ -29,6 +29,7 @@ pub(crate) struct Releaser {
     cold: Store,
     config: ReleaseConfig,
     check: Check,
+    lease: Lease,
     tables: Vec<(DataType, ReleaseMetrics)>,
 }
 
@@ -68,14 +69,21 @@ struct Bound {
 }
 
 impl Releaser {
-    pub(crate) fn new(bus: Bus, hot: Store, cold: Store, config: ReleaseConfig, check: Check) -> Self {
+    pub(crate) fn new(
+        bus: Bus,
+        hot: Store,
+        cold: Store,
+        config: ReleaseConfig,
+        check: Check,
+        lease: Lease,
+    ) -> Self {
         let metrics = |one: &DataType| {
             let metrics = ReleaseMetrics::new_with_labels(&[("table", table(*one))]);
             metrics.retention_seconds.set(config.retention_of(*one).unwrap_or_default());
             (*one, metrics)
         };
         let tables = DataType::ALL.iter().map(metrics).collect();
-        Self { bus, hot, cold, config, check, tables }
+        Self { bus, hot, cold, config, check, lease, tables }
     }
 
     /// Looks for what may go until it is told to stop; the part at hand is finished.
@@ -241,6 +249,7 @@ impl Releaser {
         let mut released = 0;
         for part in parts.chunk_by(|one, next| one.part == next.part) {
             let Some(PartRows { part: name, .. }) = part.first() else { continue };
+            self.lease.confirm().await?;
             self.cold.enter_release(day, part, false).await?;
             if !self.hot.drop_part(data_type, name).await? {
                 self.cold.enter_release(day, part, true).await?;

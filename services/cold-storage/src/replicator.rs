@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use marketprism_bus::Bus;
+use marketprism_bus::{Bus, Lease};
 use marketprism_core::DataType;
 use marketprism_integrity::frontier::{Frontier, frontiers};
 use marketprism_service::{CancellationToken, Check, Health, Report};
@@ -57,6 +57,7 @@ pub(crate) struct Replicator {
     tables: Vec<Table>,
     pace: Pace,
     health: Health,
+    lease: Lease,
     /// How far each table is, as health shows it.
     facts: Map<String, Value>,
 }
@@ -69,7 +70,14 @@ struct Table {
 }
 
 impl Replicator {
-    pub(crate) fn new(bus: Bus, hot: Store, cold: Store, config: ReplicationConfig, health: Health) -> Self {
+    pub(crate) fn new(
+        bus: Bus,
+        hot: Store,
+        cold: Store,
+        config: ReplicationConfig,
+        health: Health,
+        lease: Lease,
+    ) -> Self {
         let now = Instant::now();
         let table = |data_type: &DataType| Table {
             data_type: *data_type,
@@ -80,7 +88,7 @@ impl Replicator {
         let tables = config.order.iter().map(table).collect();
         let pace = Pace::new(config.rows_per_second_max, config.bytes_per_second_max);
         let metrics = ReplicationMetrics::default();
-        Self { bus, hot, cold, config, metrics, tables, pace, health, facts: Map::new() }
+        Self { bus, hot, cold, config, metrics, tables, pace, health, lease, facts: Map::new() }
     }
 
     /// Copies until it is told to stop; the range at hand is finished.
@@ -196,6 +204,7 @@ impl Replicator {
     /// One range: copied, compared, entered. Returns when the next one may begin.
     async fn copy(&mut self, table: &mut Table, range: &Range) -> Result<Instant, Report> {
         let began = Instant::now();
+        self.lease.confirm().await?;
         let copied = self.cold.copy_missing(&self.hot, range).await?;
         let may_go_on = self.pace.charge(began, copied);
         table.metrics.rows_copied_total.increment(copied.rows);
@@ -204,6 +213,7 @@ impl Replicator {
             table.metrics.verification_failures_total.increment(1);
             return Err(Differs { range: *range, hot, cold }.into());
         }
+        self.lease.confirm().await?;
         self.cold.enter_range(range, &cold).await?;
         table.progress.copied(hot.rows);
         table.metrics.success_windows_total.increment(1);

@@ -4,6 +4,7 @@
 mod connect;
 mod consumer;
 mod dead_letters;
+mod leases;
 mod pins;
 mod publisher;
 mod requests;

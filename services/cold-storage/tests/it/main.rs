@@ -7,4 +7,5 @@ mod progress;
 mod release;
 mod replication;
 mod rig;
+mod standby;
 mod start;

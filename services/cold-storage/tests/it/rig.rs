@@ -144,6 +144,7 @@ impl Rig {
             .env("MARKETPRISM__COLD__URL", self.cold_clickhouse.as_ref().unwrap_or(&self.clickhouse).url())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__REPLICATION__INTERVAL", "100ms")
+            .env("MARKETPRISM__REPLICATION__TAKEOVER_AFTER", "1s")
             .env("MARKETPRISM__REPLICATION__ROWS_MAX", "1000")
             .env("MARKETPRISM__RELEASE__RETENTION", "10000days")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
