@@ -50,6 +50,7 @@ enum Fault {
     SourceFails,
     StageHangs,
     NoTasks,
+    WorkersBlock,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +128,8 @@ async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(
         Some(Fault::StagePanics) => service.stage("faulty", async { panicking() }),
         Some(Fault::StageEnds) => service.stage("faulty", async { Ok(()) }),
         Some(Fault::StageHangs) => service.stage("faulty", std::future::pending()),
+        // More of them than the runtime has threads.
+        Some(Fault::WorkersBlock) => (0..256).for_each(|_| service.stage("blocking", async { blocking() })),
         Some(Fault::SourceFails) => {
             service.source("faulty", |_| async { Err(Report::message("no such exchange")) });
         }
@@ -152,6 +155,12 @@ async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(
 #[allow(clippy::panic, reason = "it is what --fault stage-panics asks for")]
 fn panicking() -> Result<(), Report> {
     panic!("the books do not balance")
+}
+
+fn blocking() -> Result<(), Report> {
+    loop {
+        std::thread::park();
+    }
 }
 
 async fn count(

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod answer_times;
 mod clickhouse;
 mod monitoring;
 mod nats;
@@ -17,6 +18,7 @@ mod process;
 mod proxy;
 mod tools;
 
+pub use answer_times::AnswerTimes;
 pub use clickhouse::ClickHouse;
 pub use monitoring::MonitoringServer;
 pub use nats::{NatsServer, nats_server_executable};

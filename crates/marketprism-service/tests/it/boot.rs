@@ -124,3 +124,14 @@ fn sighup_reads_the_configuration_again_and_a_bad_one_is_named() {
     tiny.wait_for_log("not reloaded");
     assert!(tiny.log().contains("counter.intervall"), "{}", tiny.log());
 }
+
+#[test]
+fn health_and_metrics_are_answered_while_every_worker_of_the_data_path_is_blocked() {
+    let tiny = Tiny::start(&["--fault", "workers-block"], &[]);
+    for _ in 0..20 {
+        let (head, body) = tiny.get("health", "/health");
+        assert!(head.contains("200") || head.contains("503"), "{head}");
+        assert!(body.contains("\"status\""), "{body}");
+        assert!(tiny.get("metrics", "/metrics").1.contains("marketprism_build_info"));
+    }
+}

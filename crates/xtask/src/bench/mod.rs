@@ -60,7 +60,9 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Failure> {
     pieces::build(&root)?;
     let programs = workspace::metadata()?.target_directory.into_std_path_buf().join("release");
     match args.part {
-        Some(Part::Footprint { messages_per_second }) => return watch(&programs, "footprint", messages_per_second),
+        Some(Part::Footprint { messages_per_second }) => {
+            return watch(&programs, "footprint", messages_per_second);
+        }
         Some(Part::Soak { reconnects }) => return watch(&programs, "reconnect_soak", reconnects),
         Some(Part::Decoders | Part::Storage) | None => {}
     }

@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod admin;
 mod faults;
 mod flow;
 mod forward_proxy;

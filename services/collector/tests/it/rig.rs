@@ -137,6 +137,12 @@ impl Rig {
         get(&self.http, &format!("http://{address}/health")).await
     }
 
+    /// Addresses and paths of what an operator and Prometheus ask for.
+    pub(crate) fn admin_pages(&self) -> [(String, &'static str); 2] {
+        let address = |server: &str| self.addresses[server].as_str().unwrap().to_owned();
+        [(address("health"), "/health"), (address("metrics"), "/metrics")]
+    }
+
     /// The collector's page of every stream; `query` begins with `?` or is empty.
     pub(crate) async fn streams(&self, query: &str) -> Value {
         let address = self.addresses["health"].as_str().unwrap();

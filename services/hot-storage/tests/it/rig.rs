@@ -121,10 +121,19 @@ impl Rig {
         self.get(name, "metrics", "/metrics").await.1
     }
 
-    async fn get(&self, name: &str, server: &str, path: &str) -> (u16, String) {
+    /// Addresses and paths of what an operator and Prometheus ask for.
+    pub(crate) fn admin_pages(&self, name: &str) -> [(String, &'static str); 2] {
+        [(self.address(name, "health"), "/health"), (self.address(name, "metrics"), "/metrics")]
+    }
+
+    fn address(&self, name: &str, server: &str) -> String {
         let addresses = std::fs::read_to_string(self.addresses_file(name)).unwrap();
         let addresses: serde_json::Value = serde_json::from_str(&addresses).unwrap();
-        let mut stream = TcpStream::connect(addresses[server].as_str().unwrap()).await.unwrap();
+        addresses[server].as_str().unwrap().to_owned()
+    }
+
+    async fn get(&self, name: &str, server: &str, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address(name, server)).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -152,6 +161,14 @@ impl Rig {
     /// The one value that answers a question.
     pub(crate) async fn number(&self, question: &str) -> u64 {
         self.sql.query_raw(question).fetch_one::<u64>().await.unwrap()
+    }
+
+    /// The rows that answer a question.
+    pub(crate) async fn rows<T>(&self, question: &str) -> Vec<T>
+    where
+        T: clickhouse::RowOwned + clickhouse::RowRead,
+    {
+        self.sql.query_raw(question).fetch_all::<T>().await.unwrap()
     }
 
     pub(crate) async fn run(&self, statement: &str) {

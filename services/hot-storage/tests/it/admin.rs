@@ -1,0 +1,22 @@
+//! The admin server answers whatever the data path is busy with. How fast is printed; a test's machine is nobody's measure.
+
+use marketprism_testkit::AnswerTimes;
+
+use crate::rig::Rig;
+
+const TRADES: u64 = 50_000;
+
+#[tokio::test]
+async fn health_and_metrics_are_answered_while_rows_are_stored_as_fast_as_they_go() {
+    let mut rig = Rig::start().await;
+    rig.publish_trades(1..TRADES + 1).await;
+    let mut service = rig.service("one").await;
+    let pages = rig.admin_pages("one");
+    let pages = pages.each_ref().map(|(address, path)| (address.as_str(), *path));
+    println!("hot-storage at full speed: {}", AnswerTimes::of(&pages, 100).await);
+    rig.assert_trades(TRADES).await;
+    rig.clickhouse.kill();
+    rig.publish_trades(TRADES + 1..TRADES + 1_001).await;
+    println!("hot-storage without an engine: {}", AnswerTimes::of(&pages, 100).await);
+    service.kill();
+}
