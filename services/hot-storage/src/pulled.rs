@@ -80,6 +80,6 @@ where
     }
     match &*ahead {
         MaybeDone::Done(Ok(pulled)) => pulled.claim.keep().await,
-        _ => pending().await,
+        MaybeDone::Done(Err(_)) | MaybeDone::Future(_) | MaybeDone::Gone => pending().await,
     }
 }
