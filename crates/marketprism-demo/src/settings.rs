@@ -106,7 +106,7 @@ pub(crate) fn cold_storage(ports: &Ports) -> Value {
 }
 
 /// Puts `over`'s fields into `object`, field by field.
-pub(crate) fn merge(object: &mut Value, over: &Value) {
+pub fn merge(object: &mut Value, over: &Value) {
     match (object, over) {
         (Value::Object(object), Value::Object(over)) => {
             for (key, value) in over {

@@ -326,10 +326,12 @@ impl Restartable {
     }
 }
 
-/// A binary of the workspace, which lies beside this one.
+/// A binary of the workspace, which lies beside this one; a test lies in a folder below.
 fn binary(name: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(io("find the own binary"))?;
-    Ok(own.with_file_name(format!("marketprism-{name}")))
+    let folders = own.ancestors().skip(1);
+    let folder = folders.into_iter().find(|folder| !folder.ends_with("deps"));
+    Ok(folder.unwrap_or(&own).join(format!("marketprism-{name}")))
 }
 
 /// Says what is waited for, and how long it took.

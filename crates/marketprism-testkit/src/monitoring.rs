@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -23,7 +23,8 @@ pub struct MonitoringServer {
     name: &'static str,
     executable: PathBuf,
     arguments: Vec<OsString>,
-    port: u16,
+    /// `127.0.0.1:port`
+    address: String,
     /// First of the two, so that it has ended, and its log was printed, before its folder goes.
     process: Option<Process>,
     dir: tempfile::TempDir,
@@ -70,10 +71,10 @@ impl MonitoringServer {
         own: impl FnOnce(&Path, &str) -> Vec<OsString>,
     ) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let port = free_port();
-        let mut arguments = own(dir.path(), &format!("127.0.0.1:{port}"));
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut arguments = own(dir.path(), &address);
         arguments.push(flag("--config.file=", config));
-        let mut server = Self { name, executable, arguments, port, process: None, dir };
+        let mut server = Self { name, executable, arguments, address, process: None, dir };
         server.restart();
         server
     }
@@ -81,7 +82,13 @@ impl MonitoringServer {
     /// Where it answers.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
+    }
+
+    /// Host and port of it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Its process, while it runs.
@@ -126,7 +133,7 @@ impl MonitoringServer {
     /// All three answer this with 200 once they serve.
     fn answers(&self) -> bool {
         let ask = || {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+            let mut stream = TcpStream::connect(&self.address)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             stream.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n")?;
             let mut status = String::new();

@@ -53,6 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Starts the whole system and watches it from outside, as an operator would.
     ("marketprism-demo", &["marketprism-core"]),
     ("marketprism-chaos", &["marketprism-demo", "marketprism-testkit"]),
+    ("marketprism-telemetry", &["marketprism-demo", "marketprism-testkit"]),
     // Development commands measure and show everything, but are part of nothing. Services they only start.
     (
         "xtask",
