@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn times_shrink_and_nothing_else_does() {
         assert_eq!(hurried("        for: 3m", 15), "        for: 12s\n");
-        assert_eq!(hurried("expr: rate(x[5m] offset 30m) > 300", 15), "expr: rate(x[20s] offset 120s) > 300\n");
+        assert_eq!(
+            hurried("expr: rate(x[5m] offset 30m) > 300", 15),
+            "expr: rate(x[20s] offset 120s) > 300\n"
+        );
         assert_eq!(hurried("expr: rate(x[30s]) > 5", 15), "expr: rate(x[4s]) > 5\n");
         assert_eq!(hurried("files: [rules/*.yaml]", 15), "files: [rules/*.yaml]\n");
         assert_eq!(hurried("group_wait: 10s", 15), "group_wait: 1s\n");

@@ -21,25 +21,29 @@ pub fn selectors(expr: &str) -> BTreeSet<String> {
         let (word, after) = split_while(rest, |c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
         let after = after.trim_start();
         if word.is_empty() {
+            let skipped = match first {
+                // Of a text or a range nothing is a name.
+                '"' | '\'' => rest.get(1..).and_then(|text| text.split_once(first)),
+                '[' => rest.split_once(']'),
+                _ => None,
+            };
             match first {
                 '(' => groups.push(grouped_by.take().or_else(|| groups.last().cloned()).unwrap_or_default()),
                 ')' => drop(groups.pop()),
-                '"' | '\'' => rest = rest.get(1..).and_then(|text| text.split_once(first)).map_or("", |(_, rest)| rest),
-                '[' => rest = rest.split_once(']').map_or("", |(_, rest)| rest),
                 _ => {}
             }
-            if !matches!(first, '"' | '\'' | '[') {
-                rest = rest.get(first.len_utf8()..).unwrap_or_default();
-            }
+            rest = skipped.map_or(rest.get(first.len_utf8()..).unwrap_or_default(), |(_, rest)| rest);
         } else if LISTS.contains(&word) {
-            let (list, after) = after.strip_prefix('(').and_then(|list| list.split_once(')')).unwrap_or(("", after));
+            let (list, after) =
+                after.strip_prefix('(').and_then(|list| list.split_once(')')).unwrap_or(("", after));
             if word == "by" {
                 let labels = list.split(',').map(|label| label.trim().to_owned());
                 grouped_by = Some(labels.filter(|label| !label.is_empty()).collect());
             }
             rest = after;
         } else {
-            let is_call = after.starts_with('(') || LISTS.iter().any(|list| after.starts_with(&format!("{list} (")));
+            let is_call =
+                after.starts_with('(') || LISTS.iter().any(|list| after.starts_with(&format!("{list} (")));
             rest = after;
             if word.starts_with(|c: char| c.is_ascii_digit()) || WORDS.contains(&word) || is_call {
                 continue;
@@ -47,7 +51,8 @@ pub fn selectors(expr: &str) -> BTreeSet<String> {
             let (conditions, after) =
                 after.strip_prefix('{').and_then(|text| text.split_once('}')).unwrap_or(("", after));
             let labels = groups.last().into_iter().flatten().map(|label| format!("{label}!=\"\""));
-            let mut all: Vec<_> = (!conditions.is_empty()).then(|| conditions.to_owned()).into_iter().collect();
+            let mut all: Vec<_> =
+                (!conditions.is_empty()).then(|| conditions.to_owned()).into_iter().collect();
             all.extend(labels);
             found.insert(format!("{word}{{{}}}", all.join(",")));
             rest = after;
@@ -70,7 +75,8 @@ mod tests {
 
     #[test]
     fn names_values_and_groups_are_found() {
-        let expr = "sum by (stream) (rate(x_total{a=\"b\"}[5m])) > 2 * max(y offset 30m) or absent(z{c=\"d\"})";
+        let expr =
+            "sum by (stream) (rate(x_total{a=\"b\"}[5m])) > 2 * max(y offset 30m) or absent(z{c=\"d\"})";
         assert_eq!(found(expr), ["x_total{a=\"b\",stream!=\"\"}", "y{}", "z{c=\"d\"}"]);
     }
 

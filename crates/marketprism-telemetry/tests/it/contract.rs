@@ -68,7 +68,9 @@ async fn every_name_exists_in_the_running_pipeline() {
 fn asked() -> BTreeSet<(String, String)> {
     let mut asked = BTreeSet::new();
     for rule in rules() {
-        asked.extend(selectors(&rule.expr).into_iter().map(|selector| (selector, format!("rule {}", rule.name))));
+        asked.extend(
+            selectors(&rule.expr).into_iter().map(|selector| (selector, format!("rule {}", rule.name))),
+        );
         if !rule.is_alert {
             asked.insert((format!("{}{{}}", rule.name), "recorded".to_owned()));
         }

@@ -74,6 +74,21 @@ fn each_alert_says_how_bad_what_and_where_to_look() {
     }
 }
 
+/// A threshold that no configuration can reach, or that every batch reaches, is no alert.
+#[test]
+fn thresholds_are_those_of_the_configuration() {
+    let config = std::fs::read_to_string(root().join("config/hot-storage.yaml")).unwrap();
+    let of = |key: &str| {
+        let value = config.split(&format!("  {key}: ")).nth(1).unwrap().split_whitespace().next();
+        value.unwrap().to_owned()
+    };
+    let alert = alerts().into_iter().find(|alert| alert.name == "BatchQueueBacklogHigh").unwrap();
+    for (metric, key) in [("size", "rows_max"), ("bytes", "bytes_max")] {
+        let expected = format!("marketprism_storage_batch_queue_{metric}) > {}", of(key));
+        assert!(alert.expr.contains(&expected), "{expected}: {}", alert.expr);
+    }
+}
+
 /// The names that tools and people of the system before this one look for.
 #[test]
 fn the_alerts_of_old_are_there() {
