@@ -8,8 +8,16 @@ use serde_json::Value;
 use crate::root;
 
 /// Beginnings of the names of metrics; the first two are ours.
-const FAMILIES: &[&str] =
-    &["marketprism_", "collector_", "process_", "hot_storage_", "probe_", "alertmanager_", "prometheus_"];
+const FAMILIES: &[&str] = &[
+    "marketprism_",
+    "collector_",
+    "process_",
+    "hot_storage_",
+    "probe_",
+    "gnatsd_",
+    "alertmanager_",
+    "prometheus_",
+];
 
 /// Dashboards that links of alerts may lead to.
 pub const DASHBOARDS: &[&str] = &[

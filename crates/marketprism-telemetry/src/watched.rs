@@ -144,6 +144,7 @@ fn monitoring(folder: &Folder, ports: &Ports, own: [u16; 4], besides: &Value) ->
         "listen": address(console),
         "bridge": { "listen": address(bridge) },
         "admin": { "health_listen": address(health), "metrics_listen": address(metrics) },
+        "broker": { "monitoring_url": format!("http://{}", address(ports.nats_monitor)) },
         "nats": { "url": format!("nats://{}", address(ports.nats)) },
         "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
         "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },

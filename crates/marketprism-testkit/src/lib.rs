@@ -16,6 +16,7 @@ mod poll;
 mod ports;
 mod process;
 mod proxy;
+mod robot;
 mod tools;
 
 pub use answer_times::AnswerTimes;
@@ -26,4 +27,5 @@ pub use poll::poll_until;
 pub use ports::free_port;
 pub use process::Process;
 pub use proxy::Proxy;
+pub use robot::{ROBOT_SECRET, Robot};
 pub use tools::{amtool, binary, captures_dir, chromium, libchdb, promtool};

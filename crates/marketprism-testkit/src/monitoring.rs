@@ -23,6 +23,7 @@ pub struct MonitoringServer {
     name: &'static str,
     executable: PathBuf,
     arguments: Vec<OsString>,
+    ready_path: &'static str,
     /// `127.0.0.1:port`
     address: String,
     /// First of the two, so that it has ended, and its log was printed, before its folder goes.
@@ -35,7 +36,7 @@ impl MonitoringServer {
     #[must_use]
     pub fn prometheus(config: &Path) -> Self {
         let executable = distributed("MARKETPRISM_PROMETHEUS", &["prometheus"]);
-        Self::start("prometheus", executable, config, |dir, listen| {
+        Self::start("prometheus", executable, "/-/ready", config, |dir, listen| {
             vec![flag("--storage.tsdb.path=", dir.join("data")), flag("--web.listen-address=", listen)]
         })
     }
@@ -45,7 +46,7 @@ impl MonitoringServer {
     pub fn alertmanager(config: &Path) -> Self {
         let executable =
             distributed("MARKETPRISM_ALERTMANAGER", &["prometheus-alertmanager", "alertmanager"]);
-        Self::start("alertmanager", executable, config, |dir, listen| {
+        Self::start("alertmanager", executable, "/-/ready", config, |dir, listen| {
             vec![
                 flag("--storage.path=", dir.join("data")),
                 "--cluster.listen-address=".into(),
@@ -59,7 +60,7 @@ impl MonitoringServer {
     pub fn blackbox_exporter(config: &Path) -> Self {
         let names = ["prometheus-blackbox-exporter", "blackbox_exporter"];
         let executable = distributed("MARKETPRISM_BLACKBOX_EXPORTER", &names);
-        Self::start("blackbox-exporter", executable, config, |_, listen| {
+        Self::start("blackbox-exporter", executable, "/-/healthy", config, |_, listen| {
             vec![flag("--web.listen-address=", listen)]
         })
     }
@@ -67,6 +68,7 @@ impl MonitoringServer {
     fn start(
         name: &'static str,
         executable: PathBuf,
+        ready_path: &'static str,
         config: &Path,
         own: impl FnOnce(&Path, &str) -> Vec<OsString>,
     ) -> Self {
@@ -74,7 +76,7 @@ impl MonitoringServer {
         let address = format!("127.0.0.1:{}", free_port());
         let mut arguments = own(dir.path(), &address);
         arguments.push(flag("--config.file=", config));
-        let mut server = Self { name, executable, arguments, address, process: None, dir };
+        let mut server = Self { name, executable, arguments, ready_path, address, process: None, dir };
         server.restart();
         server
     }
@@ -130,12 +132,12 @@ impl MonitoringServer {
         self.process = Some(process);
     }
 
-    /// All three answer this with 200 once they serve.
+    /// Whether it serves: it answers before it has read what it stored, but not with 200.
     fn answers(&self) -> bool {
         let ask = || {
             let mut stream = TcpStream::connect(&self.address)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n")?;
+            stream.write_all(format!("GET {} HTTP/1.0\r\n\r\n", self.ready_path).as_bytes())?;
             let mut status = String::new();
             BufReader::new(stream).read_line(&mut status)?;
             Ok::<_, std::io::Error>(status)

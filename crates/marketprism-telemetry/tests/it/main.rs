@@ -9,5 +9,6 @@
 )]
 
 mod alertmanager;
+mod alerts;
 mod contract;
 mod rules;

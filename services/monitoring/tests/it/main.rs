@@ -5,4 +5,3 @@ mod bridge;
 mod broker;
 mod monitoring;
 mod pages;
-mod robot;

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::task::JoinSet;
 
-pub(crate) const SECRET: &str = "SEC-of-the-stand-in";
+/// The secret that it checks signatures with.
+pub const ROBOT_SECRET: &str = "SEC-of-the-stand-in";
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     /// What to answer, in order; without any, what the documentation says.
     orders: VecDeque<(u16, Value)>,
@@ -26,14 +27,17 @@ struct Seen {
 }
 
 /// A robot on a free port.
-pub(crate) struct Robot {
-    pub(crate) url: String,
+#[derive(Debug)]
+pub struct Robot {
+    /// Its address, with an access token in it.
+    pub url: String,
     seen: Arc<Mutex<Seen>>,
     _serving: JoinSet<()>,
 }
 
 impl Robot {
-    pub(crate) async fn start() -> Self {
+    /// Starts it.
+    pub async fn start() -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let routes = Router::new().route("/robot/send", post(receive)).with_state(seen.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -44,12 +48,13 @@ impl Robot {
     }
 
     /// The next message is answered so.
-    pub(crate) fn answer(&self, status: u16, body: Value) {
+    pub fn answer(&self, status: u16, body: Value) {
         self.seen.lock().unwrap().orders.push_back((status, body));
     }
 
     /// What was taken and what was refused, in order.
-    pub(crate) fn messages(&self) -> Vec<Value> {
+    #[must_use]
+    pub fn messages(&self) -> Vec<Value> {
         let seen = self.seen.lock().unwrap();
         assert!(seen.messages.iter().all(|(_, is_signed)| *is_signed), "a signature does not hold");
         seen.messages.iter().map(|(body, _)| body["markdown"].clone()).collect()
@@ -80,7 +85,7 @@ fn is_signed(query: &Pairs) -> bool {
     let (Some(timestamp), Some(sign)) = (field("timestamp"), field("sign")) else { return false };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let is_fresh = timestamp.parse::<u128>().is_ok_and(|at| at.abs_diff(now) < 3_600_000);
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(format!("{timestamp}\n{SECRET}").as_bytes());
+    let mut mac = Hmac::<Sha256>::new_from_slice(ROBOT_SECRET.as_bytes()).unwrap();
+    mac.update(format!("{timestamp}\n{ROBOT_SECRET}").as_bytes());
     is_fresh && STANDARD.encode(mac.finalize().into_bytes()) == sign
 }

@@ -1,0 +1,164 @@
+//! From the fault to the message in somebody's chat, and to the message that it is over: real Prometheus, Alertmanager and
+//! monitoring service, with the deployed rules and routes in a hurry.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use marketprism_telemetry::watched::{Plan, Watched};
+use marketprism_testkit::{ROBOT_SECRET, Robot, poll_until};
+use serde_json::{Value, json};
+
+/// Times in rules and routes are so many times shorter: half a minute is a second, as often as is scraped.
+const HURRY: u32 = 30;
+/// The slowest, ten minutes of lag, takes 20 s in a hurry.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_is_told_and_so_is_its_end() {
+    let begun = Instant::now();
+    let robot = Robot::start().await;
+    let mut watched = Watched::start(plan(&robot)).await;
+    poll_until(PATIENCE, "every target is scraped and messages flow", async || {
+        !watched
+            .query(
+                "sum(up) == count(up) and on () sum(rate(marketprism_nats_messages_published_total[4s])) > 0",
+            )
+            .await
+            .is_empty()
+    })
+    .await;
+    println!("all is well after {:.1} s", begun.elapsed().as_secs_f64());
+
+    // 1. Sockets, silence and lag: each has its own service or waits for none of the others.
+    let chat = Chat::from_now(&robot);
+    let health = format!("127.0.0.1:{}", watched.ports.collector_admin[0]);
+    let sockets: Vec<_> = (0..80).map(|_| TcpStream::connect(&health).unwrap()).collect();
+    control(&watched, "pause").await;
+    chat.told("FIRING", &["CollectorHighConnections", "CollectorNoDataIngestion", "ColdReplicationLagHigh"])
+        .await;
+    let chat = Chat::from_now(&robot);
+    drop(sockets);
+    control(&watched, "resume").await;
+    unthrottle(&mut watched).await;
+    chat.told(
+        "RESOLVED",
+        &["CollectorHighConnections", "CollectorNoDataIngestion", "ColdReplicationLagHigh"],
+    )
+    .await;
+
+    // 2. The collector and both tiers.
+    watched = killed(
+        watched,
+        &robot,
+        &[
+            ("collector", "CollectorTargetDown"),
+            ("clickhouse-hot", "ClickHouseHotDown"),
+            ("clickhouse-cold", "ClickHouseColdDown"),
+        ],
+    )
+    .await;
+    // 3. What writes them; while a tier is down this would not be told.
+    watched =
+        killed(watched, &robot, &[("hot-storage", "HotStorageDown"), ("cold-storage", "ColdStorageDown")])
+            .await;
+    // 4. The broker, of which nothing else would be told.
+    drop(killed(watched, &robot, &[("nats-server", "BrokerDown")]).await);
+    println!("all in all {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+fn plan(robot: &Robot) -> Plan {
+    let markets = ["binance_spot", "binance_usdm", "okx_spot", "okx_swap", "deribit"];
+    // What is polled goes on while the sockets are silent.
+    let rarely = markets.map(|market| (market.to_owned(), json!({ "poll_interval": "1h" })));
+    let exchanges: serde_json::Map<_, _> = rarely.into_iter().collect();
+    let target = json!({ "url": robot.url, "secret": ROBOT_SECRET, "messages_per_minute_max": 600 });
+    Plan {
+        symbols: 1,
+        rate: 200,
+        overrides: vec![
+            ("collector", json!({ "exchanges": exchanges })),
+            ("cold-storage", json!({ "replication": { "rows_per_second_max": 2 } })),
+        ],
+        hurry: HURRY,
+        // The same lag in seconds: a quarter of an hour cannot be in a hurry.
+        rewritten: vec![(
+            "marketprism_cold_replication_lag_minutes) > 15",
+            "marketprism_cold_replication_lag_seconds) > 5",
+        )],
+        monitoring: json!({ "bridge": { "targets": { "marketprism": target } } }),
+    }
+}
+
+async fn control(watched: &Watched, order: &str) {
+    let url = format!("{}/control/{order}", watched.stack.simulator_url());
+    watched.http.post(&url).await.unwrap();
+}
+
+/// Kills each of them, waits for its alert, starts it again, and waits for the end of the alert.
+async fn killed(mut watched: Watched, robot: &Robot, faults: &[(&str, &str)]) -> Watched {
+    let alerts: Vec<_> = faults.iter().map(|(_, alert)| *alert).collect();
+    let chat = Chat::from_now(robot);
+    for (process, _) in faults {
+        watched.stack.process(process).unwrap().kill().await.unwrap();
+    }
+    chat.told("FIRING", &alerts).await;
+    let chat = Chat::from_now(robot);
+    for (process, _) in faults {
+        watched.stack.start_again(process).unwrap();
+    }
+    chat.told("RESOLVED", &alerts).await;
+    watched
+}
+
+/// Copies as fast as it can from now on.
+async fn unthrottle(watched: &mut Watched) {
+    let path = watched.folder.path().join("config/cold-storage.yaml");
+    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    config["replication"]["rows_per_second_max"] = Value::Null;
+    watched.folder.config("cold-storage", &config).unwrap();
+    watched.stack.process("cold-storage").unwrap().kill().await.unwrap();
+    watched.stack.start_again("cold-storage").unwrap();
+}
+
+/// What people are told from some moment on. A message whose signature does not hold fails the test.
+struct Chat<'a> {
+    robot: &'a Robot,
+    since: Instant,
+    /// Messages told before.
+    before: usize,
+}
+
+impl<'a> Chat<'a> {
+    fn from_now(robot: &'a Robot) -> Self {
+        Self { robot, since: Instant::now(), before: robot.messages().len() }
+    }
+
+    async fn told(&self, status: &str, alerts: &[&str]) {
+        let mut left = alerts.to_vec();
+        poll_until(PATIENCE, &format!("{status} of {alerts:?} in the chat"), async || {
+            left.retain(|alert| {
+                let is_told = self
+                    .robot
+                    .messages()
+                    .iter()
+                    .skip(self.before)
+                    .any(|message| tells(message, status, alert));
+                if is_told {
+                    println!("{status:>8} {alert} after {:.1} s", self.since.elapsed().as_secs_f64());
+                }
+                !is_told
+            });
+            left.is_empty()
+        })
+        .await;
+    }
+}
+
+/// A message is of one notification, which its title names, or of several, each below a heading of its own.
+fn tells(message: &Value, status: &str, alert: &str) -> bool {
+    let text = message["text"].as_str().unwrap();
+    let one = format!("### [MarketPrism] {status}: {alert} (");
+    let of_several = format!("#### {status}: {alert} (");
+    text.lines().any(|line| line.starts_with(&of_several))
+        || text.lines().next().is_some_and(|title| title.starts_with(&one) && !text.contains("\n#### "))
+}
