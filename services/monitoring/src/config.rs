@@ -1,5 +1,6 @@
 //! What can be configured; `config/monitoring.yaml` documents every key.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use marketprism_bus::NatsConfig;
@@ -7,7 +8,10 @@ use marketprism_service::{AdminConfig, ConfigError, Configuration, LoggingConfig
 use marketprism_store::ClickHouseConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::AuthConfig;
 use crate::bridge::BridgeConfig;
+use crate::live::LiveConfig;
+use crate::upstream::{ComponentConfig, UpstreamsConfig, default_components};
 
 /// Configuration of monitoring.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,6 +19,12 @@ use crate::bridge::BridgeConfig;
 pub(crate) struct Config {
     /// The console, its API, `/health` and `/ready`.
     pub(crate) listen: SocketAddr,
+    /// Who may ask.
+    pub(crate) auth: AuthConfig,
+    /// Whom the API asks.
+    pub(crate) upstreams: UpstreamsConfig,
+    /// Whose health is shown, by name; `_` is shown as `-`.
+    pub(crate) components: BTreeMap<String, ComponentConfig>,
     /// Alertmanager's webhooks in, messages to people out.
     pub(crate) bridge: BridgeConfig,
     /// The broker's monitoring port, whose figures are told as metrics; `None`: they are not.
@@ -25,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) hot: ClickHouseConfig,
     /// The cold tier, of which the live view reads.
     pub(crate) cold: ClickHouseConfig,
+    /// The live view.
+    pub(crate) live: LiveConfig,
     /// Logs.
     pub(crate) logging: LoggingConfig,
     /// Health and metrics, on a thread of their own.
@@ -37,11 +49,15 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
+            auth: AuthConfig::default(),
+            upstreams: UpstreamsConfig::default(),
+            components: default_components(),
             bridge: BridgeConfig::default(),
             monitoring_url: Some("http://127.0.0.1:8222".to_owned()),
             nats: NatsConfig::default(),
             hot: ClickHouseConfig::default(),
             cold: ClickHouseConfig::cold(),
+            live: LiveConfig::default(),
             logging: LoggingConfig::default(),
             admin: AdminConfig::at_ports(8083, 9096),
             shutdown: ShutdownConfig::default(),
@@ -63,6 +79,11 @@ impl Configuration for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
+        self.auth.validate([("listen", self.listen), ("bridge.listen", self.bridge.listen)])?;
+        self.upstreams.validate()?;
+        for (name, component) in &self.components {
+            component.validate(name)?;
+        }
         self.nats.validate().map_err(|error| {
             ConfigError::invalid(format!("nats.{}", error.field), error.value, error.reason)
         })?;
@@ -74,6 +95,7 @@ impl Configuration for Config {
                 ConfigError::invalid(format!("{section}.{}", error.field), error.value, error.reason)
             })?;
         }
+        self.live.validate()?;
         self.bridge.validate()
     }
 }

@@ -4,15 +4,20 @@
 //! server that every service has (8083 and 9096 here), on its own thread; 8082 answers `/health` with the same body. It asks
 //! Prometheus, Alertmanager and the services, keeps nothing, changes nothing, and goes on while any of them is away.
 
+mod api;
 mod app;
+mod auth;
 mod bridge;
 mod broker;
 mod config;
 mod console;
+mod envelope;
 mod http;
 mod live;
 mod metrics;
+mod runbook;
 mod server;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,12 @@ const DESCRIPTOR: Descriptor = Descriptor {
     legacy_env: &[
         LegacyVariable { variable: "NATS_URL", key: "nats.url" },
         LegacyVariable { variable: "MARKETPRISM_NATS_URL", key: "nats.url" },
+        LegacyVariable { variable: "PROMETHEUS_BASE_URL", key: "upstreams.prometheus" },
+        LegacyVariable { variable: "ALERTMANAGER_BASE_URL", key: "upstreams.alertmanager" },
+        LegacyVariable { variable: "MONITORING_USERNAME", key: "auth.username" },
+        LegacyVariable { variable: "MONITORING_PASSWORD", key: "auth.password" },
+        LegacyVariable { variable: "MONITORING_API_KEY", key: "auth.api_key" },
+        LegacyVariable { variable: "MAX_REQUESTS_PER_MINUTE", key: "auth.requests_per_minute_max" },
         LegacyVariable { variable: "DINGTALK_WEBHOOK_URL", key: "bridge.targets.marketprism.url" },
         LegacyVariable { variable: "DINGTALK_SECRET", key: "bridge.targets.marketprism.secret" },
     ],
@@ -46,6 +57,8 @@ struct Arguments {
 enum Command {
     /// Send a sample alert to a target and print its robot's answer: 0 if the robot took it
     TestAlert(TestAlertArgs),
+    /// Print the OpenAPI document of the API
+    Openapi,
 }
 
 fn main() -> ExitCode {
@@ -56,12 +69,17 @@ fn main() -> ExitCode {
     // It can only have been installed before by this very line.
     drop(rustls::crypto::ring::default_provider().install_default());
     let test_alert = match &invocation.arguments {
+        Arguments { command: Some(Command::Openapi), .. } => {
+            return invocation.perform(async |_: Config, _: Arguments, _| {
+                api::print_document().map(|()| ExitCode::SUCCESS)
+            });
+        }
         Arguments { command: Some(Command::TestAlert(arguments)), .. } => Some(arguments.clone()),
         Arguments { test: true, .. } => Some(TestAlertArgs { target: "marketprism".to_owned() }),
         Arguments { .. } => None,
     };
     match test_alert {
-        Some(arguments) => invocation.perform(|config: Config, _: Arguments, _| async move {
+        Some(arguments) => invocation.perform(async |config: Config, _: Arguments, _| {
             bridge::run_test_alert(&config.bridge, &arguments).await
         }),
         None => invocation.serve(app::start),

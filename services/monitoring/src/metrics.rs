@@ -27,3 +27,25 @@ pub(crate) struct TargetMetrics {
     /// When the robot last took a message, unix seconds.
     pub(crate) last_delivery_timestamp_seconds: Gauge,
 }
+
+/// What is refused before it is looked at, on both listeners.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_monitoring")]
+pub(crate) struct GuardMetrics {
+    /// Requests with wrong credentials.
+    pub(crate) requests_unauthorized_total: Counter,
+    /// Requests beyond what one address may send in a minute.
+    pub(crate) requests_limited_total: Counter,
+}
+
+/// Whoever is asked; label `upstream`: `prometheus` or `alertmanager`.
+#[derive(Metrics, Clone)]
+#[metrics(scope = "marketprism_monitoring")]
+pub(crate) struct UpstreamMetrics {
+    /// Whether it was ready when it was last asked.
+    pub(crate) upstream_up: Gauge,
+    /// Requests to it, those that were tried again included.
+    pub(crate) upstream_requests_total: Counter,
+    /// Those that failed.
+    pub(crate) upstream_failures_total: Counter,
+}

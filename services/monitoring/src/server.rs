@@ -1,19 +1,39 @@
 //! Listening and serving, alike for both listeners. What is served is not its business.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use marketprism_service::{CancellationToken, Context, Health, Report, Status};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
+use tower_http::compression::CompressionLayer;
+
+use crate::auth::{Guard, guard};
 
 /// How long answers under way may take at the end; streams end by the service's token, so only a stuck client takes it.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Bytes of a body, unless a route says otherwise: a login has some 100.
+const BODY_BYTES_MAX: usize = 10 << 10;
+/// Of every answer. The console is files of its own and talks to nobody else; styles may be set by scripts.
+const SECURITY: [(HeaderName, &str); 4] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (REFERRER_POLICY, "no-referrer"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+];
 
 /// Listens on `address`, which the configuration calls `key`.
 ///
@@ -27,6 +47,15 @@ pub(crate) async fn bind(key: &str, address: SocketAddr) -> Result<(TcpListener,
     Ok((listener, address))
 }
 
+/// `routes` behind the guard, their answers small and safe in a browser.
+pub(crate) fn guarded(routes: Router, rules: Arc<Guard>) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(rules, guard))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(secured))
+}
+
 /// Serves until `token`, and then until answers under way are given.
 ///
 /// # Errors
@@ -36,6 +65,7 @@ pub(crate) async fn serve(
     routes: Router,
     token: CancellationToken,
 ) -> Result<(), Report> {
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, routes).with_graceful_shutdown(token.clone().cancelled_owned());
     tokio::select! {
         served = served.into_future() => served.context("failed to serve"),
@@ -62,4 +92,12 @@ const fn code(status: Status) -> StatusCode {
         Status::Healthy | Status::Degraded => StatusCode::OK,
         Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
     }
+}
+
+async fn secured(request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    for (name, value) in SECURITY {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
 }

@@ -55,14 +55,14 @@ fn build() -> Result<(), Failure> {
 }
 
 /// What the service prints, with nothing set in its environment.
-fn printed(service: &str, flag: &str) -> Result<String, Failure> {
+pub(super) fn printed(service: &str, argument: &str) -> Result<String, Failure> {
     let package = format!("marketprism-{service}");
     let binary = workspace::metadata()?.target_directory.join("debug").join(&package);
-    let printed = Command::new(binary.as_std_path()).arg(flag).env_clear().output()?;
+    let printed = Command::new(binary.as_std_path()).arg(argument).env_clear().output()?;
     if printed.status.success() {
         return Ok(String::from_utf8(printed.stdout)?);
     }
-    Err(format!("{package} {flag}: {}", String::from_utf8_lossy(&printed.stderr)).into())
+    Err(format!("{package} {argument}: {}", String::from_utf8_lossy(&printed.stderr)).into())
 }
 
 fn defaults(service: &str) -> Result<Yaml, Failure> {

@@ -7,6 +7,7 @@
 mod configuration;
 mod dashboards;
 mod metrics;
+mod openapi;
 mod rust_source;
 mod schemas;
 mod subjects;
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &DocsArgs) -> Result<(), Failure> {
     reference.push(tables::page()?);
     reference.push(metrics::page(&sources)?);
     reference.push(configuration::page(&sources)?);
+    reference.push(openapi::page()?);
 
     let mut stale = Vec::new();
     for (folder, pages) in

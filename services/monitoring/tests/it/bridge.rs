@@ -6,7 +6,7 @@ use marketprism_testkit::{MonitoringServer, poll_until};
 use serde_json::{Value, json};
 
 use crate::monitoring::{Monitoring, target};
-use crate::robot::{Robot, SECRET};
+use marketprism_testkit::{ROBOT_SECRET, Robot};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -32,7 +32,7 @@ async fn check(monitoring: &Monitoring) -> Value {
 #[tokio::test]
 async fn an_alert_arrives_signed() {
     let robot = Robot::start().await;
-    let monitoring = Monitoring::start(&target(&robot.url, SECRET)).await;
+    let monitoring = Monitoring::start(&target(&robot.url, ROBOT_SECRET)).await;
     assert_eq!(post(&monitoring, "marketprism", &webhook("BrokerDown")).await, (200, "delivered".to_owned()));
     let messages = robot.messages();
     assert_eq!(messages[0]["title"], "[MarketPrism] FIRING: BrokerDown (collector)");
@@ -43,7 +43,7 @@ async fn an_alert_arrives_signed() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again_and_what_may_not_is_told_at_once() {
     let robot = Robot::start().await;
-    let monitoring = Monitoring::start(&target(&robot.url, SECRET)).await;
+    let monitoring = Monitoring::start(&target(&robot.url, ROBOT_SECRET)).await;
     robot.answer(500, json!("busy"));
     robot.answer(200, json!({"errcode": 130_101, "errmsg": "send too fast"}));
     assert_eq!(post(&monitoring, "marketprism", &webhook("A")).await.0, 200, "the third time it passes");
@@ -66,7 +66,7 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_told_at_once() {
 #[tokio::test]
 async fn what_is_given_up_is_answered_5xx_and_counted() {
     let robot = Robot::start().await;
-    let monitoring = Monitoring::start(&target(&robot.url, SECRET)).await;
+    let monitoring = Monitoring::start(&target(&robot.url, ROBOT_SECRET)).await;
     for _ in 0..4 {
         robot.answer(503, json!("away"));
     }
@@ -81,7 +81,7 @@ async fn what_is_given_up_is_answered_5xx_and_counted() {
 #[tokio::test]
 async fn more_than_it_may_in_a_minute_is_grouped_and_none_is_lost() {
     let robot = Robot::start().await;
-    let monitoring = Monitoring::start(&target(&robot.url, SECRET)).await;
+    let monitoring = Monitoring::start(&target(&robot.url, ROBOT_SECRET)).await;
     let names: Vec<_> = (0..60).map(|index| format!("Rule{index:02}")).collect();
     let hooks: Vec<_> = names.iter().map(|name| webhook(name)).collect();
     let posts = hooks.iter().map(|hook| post(&monitoring, "marketprism", hook));
@@ -119,7 +119,7 @@ async fn the_test_alert_prints_the_robots_answer() {
     for arguments in [&["--test"][..], &["test-alert", "--target", "marketprism"]] {
         let url = robot.url.clone();
         let run = move || {
-            let environment = [("DINGTALK_WEBHOOK_URL", url.as_str()), ("DINGTALK_SECRET", SECRET)];
+            let environment = [("DINGTALK_WEBHOOK_URL", url.as_str()), ("DINGTALK_SECRET", ROBOT_SECRET)];
             Monitoring::run(arguments, &environment)
         };
         let output = tokio::task::spawn_blocking(run).await.unwrap();
@@ -150,7 +150,7 @@ fn secrets_are_not_printed_and_a_wrong_target_is_named() {
 #[tokio::test]
 async fn a_real_alertmanager_delivers_firing_and_resolved() {
     let robot = Robot::start().await;
-    let monitoring = Monitoring::start(&target(&robot.url, SECRET)).await;
+    let monitoring = Monitoring::start(&target(&robot.url, ROBOT_SECRET)).await;
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("alertmanager.yml");
     let text = format!(

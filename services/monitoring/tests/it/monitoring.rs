@@ -16,7 +16,7 @@ pub(crate) struct Monitoring {
     pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:1234` of the console and its API.
     pub(crate) url: String,
-    metrics_url: String,
+    pub(crate) metrics_url: String,
     /// The same as `url`, of the bridge.
     pub(crate) bridge: String,
     _folder: TempDir,
@@ -25,13 +25,21 @@ pub(crate) struct Monitoring {
 impl Monitoring {
     /// Starts it with variables on top of free ports: `("MARKETPRISM__NATS__URL", "nats://127.0.0.1:1234")`.
     pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
+        Self::start_with(&[], environment).await
+    }
+
+    /// The same with arguments.
+    pub(crate) async fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let addresses_file = folder.path().join("addresses");
         let mut command = Command::new(binary("marketprism-monitoring"));
         command
+            .args(arguments)
             .env_clear()
             .env("MARKETPRISM__LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__BRIDGE__LISTEN", "127.0.0.1:0")
+            // Tests poll faster than people look.
+            .env("MARKETPRISM__AUTH__REQUESTS_PER_MINUTE_MAX", "100000")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__METRICS_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__ADDRESSES_FILE", &addresses_file)

@@ -1,0 +1,27 @@
+//! `GET /api/v1/status`: this service's own health, in the API's shape.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::Value;
+
+use super::Sources;
+use super::parameters::Parameters;
+use crate::envelope::{Failure, Success};
+
+/// Show the health of this service.
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "health",
+    responses(
+        (status = 200, description = "As /health has it", body = Success<Object>),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+    )
+)]
+pub(super) async fn show(
+    State(sources): State<Arc<Sources>>,
+    parameters: Parameters,
+) -> Result<Success<Value>, Failure> {
+    parameters.end()?;
+    let (_, body) = sources.health.body();
+    Ok(Success::new("monitoring is running", body))
+}

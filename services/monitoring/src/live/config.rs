@@ -1,0 +1,81 @@
+//! Where the live view looks, and how much of it there may be at once.
+
+use marketprism_service::{ConfigError, HumanDuration};
+use serde::{Deserialize, Serialize};
+
+/// Markets somebody looks at: each is a connection, a subscription, and some five books a second.
+const VIEWERS_MAX: u16 = 1_000;
+
+/// The live view.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LiveConfig {
+    /// The collector.
+    pub(crate) collector: ServiceUrls,
+    /// hot-storage.
+    pub(crate) hot_storage: ServiceUrls,
+    /// cold-storage.
+    pub(crate) cold_storage: ServiceUrls,
+    /// How often a market's book is sent to whoever looks at it, at most.
+    pub(crate) book_interval: HumanDuration,
+    /// People who may look at a market at once.
+    pub(crate) viewers_max: u16,
+}
+
+/// One service's admin server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServiceUrls {
+    /// Base of `/health` and the service's own pages: `http://127.0.0.1:8087`.
+    pub(crate) health: String,
+    /// Base of `/metrics`: `http://127.0.0.1:9092`.
+    pub(crate) metrics: String,
+}
+
+impl ServiceUrls {
+    fn at_ports(health: u16, metrics: u16) -> Self {
+        let local = |port| format!("http://127.0.0.1:{port}");
+        Self { health: local(health), metrics: local(metrics) }
+    }
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self {
+            collector: ServiceUrls::at_ports(8087, 9092),
+            hot_storage: ServiceUrls::at_ports(8085, 9094),
+            cold_storage: ServiceUrls::at_ports(8086, 9095),
+            book_interval: HumanDuration::from_millis(200),
+            viewers_max: 32,
+        }
+    }
+}
+
+impl LiveConfig {
+    /// Checks what types cannot; the paths of the errors begin with `live.`.
+    ///
+    /// # Errors
+    /// Names the first key that cannot be used, and its value.
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        for (service, urls) in [
+            ("collector", &self.collector),
+            ("hot_storage", &self.hot_storage),
+            ("cold_storage", &self.cold_storage),
+        ] {
+            for (field, url) in [("health", &urls.health), ("metrics", &urls.metrics)] {
+                if !url.starts_with("http://") && !url.starts_with("https://") {
+                    let path = format!("live.{service}.{field}");
+                    return Err(ConfigError::invalid(path, url, "is not http(s)://host:port"));
+                }
+            }
+        }
+        if !(1..=VIEWERS_MAX).contains(&self.viewers_max) {
+            return Err(ConfigError::invalid("live.viewers_max", self.viewers_max, "must be from 1 to 1000"));
+        }
+        if self.book_interval.get().is_zero() {
+            let reason = "must be longer than nothing";
+            return Err(ConfigError::invalid("live.book_interval", self.book_interval, reason));
+        }
+        Ok(())
+    }
+}

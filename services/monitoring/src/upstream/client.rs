@@ -1,0 +1,141 @@
+//! One server that is asked over HTTP: bounded in time, in tries, and in what it may answer.
+
+use std::time::Duration;
+
+use marketprism_service::{Backoff, BackoffConfig, HumanDuration, Report};
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
+
+use super::config::UpstreamsConfig;
+use crate::http;
+use crate::metrics::UpstreamMetrics;
+
+/// Bytes of one answer: some 10,000 alerts or 2,000 rules.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an error that are repeated.
+const ERROR_BYTES_MAX: usize = 512;
+/// Between two tries.
+const PAUSES: BackoffConfig = BackoffConfig {
+    first: HumanDuration::from_millis(300),
+    max: HumanDuration::from_secs(2),
+    stable_after: HumanDuration::from_secs(3600),
+};
+
+/// Why there is no answer. No variant holds the address: a password may be in it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    #[error("{upstream} does not answer")]
+    Unreachable {
+        upstream: &'static str,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{upstream} answers {status}: {body}")]
+    Status { upstream: &'static str, status: StatusCode, body: String },
+    #[error("the answer of {upstream} cannot be read")]
+    Unreadable {
+        upstream: &'static str,
+        #[source]
+        source: serde_path_to_error::Error<serde_json::Error>,
+    },
+}
+
+impl UpstreamError {
+    /// `prometheus` or `alertmanager`.
+    pub(crate) const fn upstream(&self) -> &'static str {
+        match self {
+            Self::Unreachable { upstream, .. }
+            | Self::Status { upstream, .. }
+            | Self::Unreadable { upstream, .. } => upstream,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Status { status, .. } => status.is_server_error(),
+            Self::Unreadable { .. } => false,
+        }
+    }
+}
+
+/// A server and how it is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Upstream {
+    name: &'static str,
+    base: String,
+    client: reqwest::Client,
+    tries: u32,
+    metrics: UpstreamMetrics,
+}
+
+impl Upstream {
+    pub(super) fn new(name: &'static str, base: &str, config: &UpstreamsConfig) -> Result<Self, Report> {
+        Ok(Self {
+            name,
+            base: base.trim_end_matches('/').to_owned(),
+            client: http::client(config.timeout.get())?,
+            tries: config.tries,
+            metrics: UpstreamMetrics::new_with_labels(&[("upstream", name)]),
+        })
+    }
+
+    /// The JSON at `path`.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, UpstreamError> {
+        let mut pauses = Backoff::new(PAUSES);
+        loop {
+            let error = match self.body(path, query).await {
+                Ok(body) => return self.read(&body),
+                Err(error) => error,
+            };
+            if !error.is_transient() || pauses.failures().saturating_add(1) >= self.tries {
+                return Err(error);
+            }
+            sleep(pauses.next_delay(Duration::ZERO)).await;
+        }
+    }
+
+    /// Whether it serves, asked once: Prometheus and Alertmanager both say it at this path.
+    pub(super) async fn is_ready(&self) -> Result<(), UpstreamError> {
+        let ready = self.body("/-/ready", &[]).await.map(drop);
+        self.metrics.upstream_up.set(if ready.is_ok() { 1.0 } else { 0.0 });
+        ready
+    }
+
+    async fn body(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
+        self.metrics.upstream_requests_total.increment(1);
+        let body = self.asked(path, query).await;
+        if body.is_err() {
+            self.metrics.upstream_failures_total.increment(1);
+        }
+        body
+    }
+
+    async fn asked(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
+        let upstream = self.name;
+        let unreachable =
+            |error: reqwest::Error| UpstreamError::Unreachable { upstream, source: error.without_url() };
+        let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+        let url = format!("{}{path}?{pairs}", self.base);
+        let answer = self.client.get(url).send().await.map_err(unreachable)?;
+        let status = answer.status();
+        let bytes_max = if status.is_success() { ANSWER_BYTES_MAX } else { ERROR_BYTES_MAX };
+        let body = http::body(answer, bytes_max).await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Err(UpstreamError::Status { upstream, status, body })
+    }
+
+    fn read<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, UpstreamError> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = serde_path_to_error::deserialize(&mut json);
+        read.map_err(|source| UpstreamError::Unreadable { upstream: self.name, source })
+    }
+}

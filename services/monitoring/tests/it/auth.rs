@@ -1,0 +1,116 @@
+//! Who may ask, how often, and what is refused before a port opens.
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::monitoring::Monitoring;
+
+const PASSWORD: &str = "correct horse battery";
+const KEY: &str = "the key of a script";
+
+async fn guarded() -> Monitoring {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), format!("{PASSWORD}\n")).unwrap();
+    let password = format!("file:{}", file.path().display());
+    Monitoring::start(&[("MARKETPRISM__AUTH__PASSWORD", &password), ("MARKETPRISM__AUTH__API_KEY", KEY)])
+        .await
+}
+
+async fn status(request: RequestBuilder) -> StatusCode {
+    request.send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn each_way_in_works_and_nothing_else_does() {
+    let monitoring = guarded().await;
+    let get = |path: &str| monitoring.http.get(format!("{}{path}", monitoring.url));
+    let asked = || get("/api/v1/status");
+    for path in ["/", "/api/v1/status", "/api/v1/openapi.json", "/api/v1/live", "/runbook", "/no-such-file"] {
+        let answer = get(path).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{path}");
+        assert_eq!(answer.headers()["www-authenticate"], "Basic realm=\"MarketPrism\"");
+    }
+    assert_eq!(status(get("/health")).await, 200);
+    assert_eq!(status(get("/ready")).await, 200);
+
+    assert_eq!(status(asked().header("x-api-key", KEY)).await, 200);
+    assert_eq!(status(asked().basic_auth("operator", Some(PASSWORD))).await, 200);
+    assert_eq!(status(asked().header("x-api-key", "another")).await, 401);
+    assert_eq!(status(asked().basic_auth("operator", Some(KEY))).await, 401);
+    assert_eq!(status(get(&format!("/api/v1/status?api_key={KEY}"))).await, 401, "never in the query");
+
+    let login = |password: &str| {
+        let body = json!({"username": "operator", "password": password});
+        monitoring.http.post(format!("{}/login", monitoring.url)).json(&body)
+    };
+    assert_eq!(status(login("wrong")).await, 401);
+    let answer: Value = login(PASSWORD).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&answer["token_type"], &answer["expires_in"]), (&"Bearer".into(), &3600.into()));
+    let token = answer["token"].as_str().unwrap();
+    assert_eq!(status(asked().bearer_auth(token)).await, 200);
+    assert_eq!(status(asked().bearer_auth(&token[1..])).await, 401);
+
+    let hook = monitoring.http.post(format!("{}/dingtalk/marketprism/send", monitoring.bridge));
+    assert_eq!(status(hook.try_clone().unwrap()).await, 401, "the bridge too");
+    assert_eq!(status(hook.basic_auth("operator", Some(PASSWORD)).body("{}")).await, 400);
+    assert!(!monitoring.process.log().contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn guessing_ends_soon_and_probes_are_never_limited() {
+    let monitoring = guarded().await;
+    let guess =
+        || monitoring.http.get(format!("{}/api/v1/status", monitoring.url)).header("x-api-key", "guess");
+    let mut tries = 0;
+    let limited = loop {
+        let answer = guess().send().await.unwrap();
+        if answer.status() == 429 {
+            break answer;
+        }
+        tries += 1;
+        assert!(tries < 20, "still not limited");
+    };
+    assert!(limited.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    assert_eq!(limited.json::<Value>().await.unwrap()["error_code"], "TOO_MANY_REQUESTS");
+    assert_eq!(monitoring.get("/health").await.0, 200);
+    let metrics = monitoring.metrics().await;
+    assert!(metrics.contains("marketprism_monitoring_requests_limited_total 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn the_page_of_somebody_else_may_not_ask_and_answers_are_safe_in_a_browser() {
+    let monitoring = Monitoring::start(&[]).await;
+    let asked = || monitoring.http.get(format!("{}/api/v1/status", monitoring.url));
+    assert_eq!(status(asked().header("origin", "https://evil.example")).await, 403);
+    assert_eq!(status(asked().header("origin", "null")).await, 403);
+    let own = asked().header("origin", &monitoring.url).send().await.unwrap();
+    assert_eq!(own.status(), 200);
+    for header in ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"]
+    {
+        assert!(own.headers().contains_key(header), "{header}");
+    }
+    let large = monitoring.http.post(format!("{}/login", monitoring.url)).body("x".repeat(20_000));
+    assert_eq!(status(large).await, 413);
+}
+
+#[test]
+fn what_others_can_reach_is_refused_without_credentials() {
+    let check = |environment: &[(&str, &str)]| {
+        let output = Monitoring::run(&["--check-config"], environment);
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    for key in ["listen", "bridge.listen"] {
+        let variable = format!("MARKETPRISM__{}", key.replace('.', "__").to_uppercase());
+        let (code, text) = check(&[(&variable, "0.0.0.0:8082")]);
+        assert_eq!(code, Some(64), "{text}");
+        assert!(
+            text.contains(&format!("{key}: 0.0.0.0:8082")) && text.contains("MARKETPRISM__AUTH__PASSWORD"),
+            "{text}"
+        );
+        let (code, text) = check(&[(&variable, "0.0.0.0:8082"), ("MARKETPRISM__AUTH__PASSWORD", PASSWORD)]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+    let (code, text) = check(&[("MONITORING_PASSWORD", "short")]);
+    assert!(code == Some(64) && text.contains("auth.password") && !text.contains("short:"), "{text}");
+}

@@ -1,0 +1,200 @@
+//! The console in a real Chromium, before the real pipeline: every section is opened, its numbers are those of the API,
+//! nothing is loaded from elsewhere, and what dies is told.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::browser::Page;
+use crate::rig::Rig;
+
+/// Files of the page, as they are in the tree; the API's answers are not among them.
+const PAGE_BYTES_MAX: u64 = 160_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_section_shows_what_the_api_says_and_a_dead_collector_is_told() {
+    let mut rig = Rig::start().await;
+    rig.flowing().await;
+    let page = Page::open(&rig.monitoring.url).await;
+    page.until("the pipeline is drawn", "document.querySelectorAll('.station').length === 5").await;
+    told_speed_and_size(&page).await;
+    assert_eq!(page.text("#heartbeat").await, "live");
+    pipeline(&rig, &page).await;
+    streams(&rig, &page).await;
+    market(&page).await;
+    completeness(&rig, &page).await;
+    replication(&rig, &page).await;
+    pictures(&page).await;
+    // Alertmanager is not there: that is told, and answered with an error, which Chromium writes down.
+    page.until(
+        "alerts are not known",
+        "document.querySelector('#alerts-note').innerText.startsWith('not known')",
+    )
+    .await;
+    assert_eq!(page.complaints(&["api/v1/alerts"]), Vec::<String>::new());
+
+    rig.collector.as_mut().unwrap().kill();
+    page.until(
+        "the collector is gone",
+        "document.querySelector('#station-collector').innerText.includes('unreachable for')",
+    )
+    .await;
+    page.eval::<Value>("scrollTo(0, 0)").await;
+    assert!(page.text("#pipeline-verdict").await.contains("collector unreachable"));
+    assert_eq!(page.text("#hop-receive .rate strong").await, "–", "no rate that was");
+    page.picture("collector-killed", false).await;
+
+    rig.monitoring.process.stop();
+    page.until("the page says that it is old", "!document.querySelector('#stale').hidden").await;
+    assert!(page.text("#stale").await.contains("has not answered for"), "{}", page.text("#stale").await);
+    page.picture("stale", false).await;
+    page.close().await;
+}
+
+async fn told_speed_and_size(page: &Page) {
+    let paint: f64 =
+        page.eval("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1").await;
+    let sent: u64 = page
+        .eval("performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).filter((one) => !one.name.includes('/api/')).reduce((sum, one) => sum + one.transferSize, 0)")
+        .await;
+    let plain: u64 = page
+        .eval("performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).filter((one) => !one.name.includes('/api/')).reduce((sum, one) => sum + one.decodedBodySize, 0)")
+        .await;
+    println!("first contentful paint {paint:.0} ms; {} kB sent, {} kB unpacked", sent / 1000, plain / 1000);
+    assert!(paint >= 0.0 && plain < PAGE_BYTES_MAX, "{paint} ms, {plain} bytes");
+}
+
+/// A number of the page with its thousands.
+fn number(text: &str) -> u64 {
+    text.replace(',', "").trim().parse().unwrap_or_else(|_| panic!("no number: {text}"))
+}
+
+async fn pipeline(rig: &Rig, page: &Page) {
+    let said = rig.live("pipeline").await;
+    let shown = page.text("#station-collector .facts div:first-child dd").await;
+    let (_, total) = shown.split_once(" of ").unwrap();
+    assert_eq!(Some(number(total)), said["collector"]["streams_total"].as_u64());
+    let rows: usize = page.eval("document.querySelectorAll('.exchanges li').length").await;
+    assert_eq!(rows, said["exchanges"].as_array().unwrap().len());
+    for (id, node) in [("collector", "collector"), ("hot_storage", "hot_storage"), ("broker", "broker")] {
+        let shown = page.text(&format!("#station-{id} > .state")).await;
+        assert_eq!(said["nodes"][node]["state"], shown, "{id}");
+    }
+    page.until("rates flow", "document.querySelectorAll('.hop.flowing').length === 4").await;
+}
+
+async fn streams(rig: &Rig, page: &Page) {
+    page.click("nav a[href='#streams']").await;
+    page.until(
+        "the streams are listed",
+        "document.querySelectorAll('#streams-body tr:not(.space)').length > 5",
+    )
+    .await;
+    let said = rig.live("streams").await;
+    let note = page.text("#streams-note").await;
+    assert_eq!(Some(number(note.split(' ').next().unwrap())), said["total"].as_u64());
+    page.fill("#streams-filter", "okx perpetual orderbook").await;
+    let wanted = said["streams"].as_array().unwrap().iter().filter(|one| {
+        one["exchange"] == "okx" && one["market_type"] == "perpetual" && one["data_type"] == "orderbook"
+    });
+    let wanted = wanted.count();
+    let rows = format!("document.querySelectorAll('#streams-body tr:not(.space)').length === {wanted}");
+    page.until("the filter finds them", &rows).await;
+    // By rate, twice: the other way round.
+    let first = "document.querySelector('#streams-body tr:nth-child(2) td:nth-child(6)').innerText";
+    page.click("#streams-head th:nth-child(6) button").await;
+    let most: String = page.eval(first).await;
+    page.click("#streams-head th:nth-child(6) button").await;
+    let least: String = page.eval(first).await;
+    assert!(most.parse::<f64>().unwrap() >= least.parse::<f64>().unwrap(), "{most} {least}");
+    page.picture("streams", false).await;
+}
+
+async fn market(page: &Page) {
+    let symbol: String =
+        page.eval("document.querySelector('#streams-body tr:nth-child(2) .link').innerText").await;
+    page.click("#streams-body tr:nth-child(2) .link").await;
+    page.until("its book is shown", "document.querySelectorAll('#book-bids tr').length > 0").await;
+    let chosen: String = page.eval("document.querySelector('#market-choice').value").await;
+    assert_eq!(chosen, format!("okx perpetual {symbol}"));
+    page.fill("#market-choice", "binance spot BTC-USDT").await;
+    page.until("another book is shown", "document.querySelectorAll('#book-asks tr').length > 3 && document.querySelectorAll('#trades tr').length > 3").await;
+    let update = "document.querySelector('#market-facts div:nth-child(5) dd').innerText";
+    let before: String = page.eval(update).await;
+    page.until("it goes on", &format!("{update} !== '{before}'")).await;
+    // Best bid below best ask, and the ladder agrees with the facts.
+    let ladder = "[document.querySelector('#book-bids tr:first-child td').innerText, document.querySelector('#book-asks tr:last-child td').innerText, document.querySelector('#market-facts div:first-child dd').innerText]";
+    let [bid, ask, best]: [String; 3] = page.eval(ladder).await;
+    assert_eq!(bid, best);
+    assert!(bid.parse::<f64>().unwrap() < ask.parse::<f64>().unwrap(), "{bid} {ask}");
+    page.until("the charts are drawn", "document.querySelectorAll('.charts canvas').length === 2").await;
+}
+
+async fn completeness(rig: &Rig, page: &Page) {
+    page.click("nav a[href='#completeness']").await;
+    page.until("the days are shown", "document.querySelectorAll('#completeness-body tr').length === 3").await;
+    page.eval::<Value>("document.querySelector('#completeness-market').value = 'okx perpetual'").await;
+    page.fill("#completeness-type", "orderbook").await;
+    page.until(
+        "another data type",
+        "document.querySelector('#completeness-note').innerText.includes('symbols')",
+    )
+    .await;
+    let said = rig.live("completeness?exchange=okx&market_type=perpetual&data_type=orderbook").await;
+    let symbols = said["symbols"].as_array().unwrap().len();
+    page.until(
+        "its symbols",
+        &format!("document.querySelectorAll('#completeness-body tr').length === {symbols}"),
+    )
+    .await;
+    page.eval::<Value>("document.querySelector('#completeness-body tr td:last-child .day').focus()").await;
+    let detail = page.text("#completeness-detail").await;
+    assert!(
+        detail.contains(said["symbols"][0]["symbol"].as_str().unwrap()) && detail.contains("hot "),
+        "{detail}"
+    );
+}
+
+async fn replication(rig: &Rig, page: &Page) {
+    page.click("nav a[href='#replication']").await;
+    let tables = rig.live("replication").await["tables"].as_array().unwrap().len();
+    page.until(
+        "the tables are shown",
+        &format!("document.querySelectorAll('#replication-body tr').length === {tables}"),
+    )
+    .await;
+    page.until(
+        "they are healthy",
+        "document.querySelectorAll('#replication-body [data-state=healthy]').length > 5",
+    )
+    .await;
+}
+
+/// What a person sees: wide and light, dark, and on a phone, where nothing may stick out.
+async fn pictures(page: &Page) {
+    page.fill("#streams-filter", "").await;
+    page.eval::<Value>("scrollTo(0, 0)").await;
+    // A history to look at.
+    page.until("a minute of prices", "performance.now() > 25000").await;
+    for (name, width, is_phone, scheme) in [
+        ("light", 1440, false, "light"),
+        ("dark", 1440, false, "dark"),
+        ("phone", 390, true, "light"),
+        ("phone-dark", 390, true, "dark"),
+    ] {
+        page.show_as(width, 900, is_phone, scheme).await;
+        page.until("it is drawn", "document.querySelectorAll('.charts canvas').length === 2").await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let over: i64 =
+            page.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        assert!(over <= 0, "{name}: {over} px stick out");
+        page.picture(name, true).await;
+        page.picture(&format!("{name}-top"), false).await;
+    }
+    page.show_as(1440, 900, false, "light").await;
+    page.click("#theme").await;
+    page.click("#theme").await;
+    let theme: String = page.eval("document.documentElement.dataset.theme").await;
+    assert_eq!(theme, "dark");
+    page.click("#theme").await;
+}
