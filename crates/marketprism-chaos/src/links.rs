@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use marketprism_demo::failure::Failure;
 use marketprism_demo::ports::Ports;
-use marketprism_demo::stack::STANDBY;
+use marketprism_demo::stack::{COLD_STANDBY, HOT_STANDBY};
 use marketprism_testkit::Proxy;
 
 use crate::plan::Link;
@@ -63,9 +63,9 @@ impl Links {
 const fn clients(link: Link) -> &'static [&'static str] {
     match link {
         Link::CollectorExchange | Link::CollectorBroker => &["collector"],
-        Link::HotStorageBroker | Link::HotStorageEngine => &["hot-storage", STANDBY],
+        Link::HotStorageBroker | Link::HotStorageEngine => &["hot-storage", HOT_STANDBY],
         Link::ColdStorageBroker | Link::ColdStorageHotEngine | Link::ColdStorageColdEngine => {
-            &["cold-storage"]
+            &["cold-storage", COLD_STANDBY]
         }
     }
 }

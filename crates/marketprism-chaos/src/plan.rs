@@ -3,14 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use marketprism_demo::stack::STANDBY;
+use marketprism_demo::stack::{COLD_STANDBY, HOT_STANDBY};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The last fault begins within this time after the first.
 const SPREAD_MILLIS: u64 = 2_000;
-/// How long a killed process stays away, a frozen one frozen, a cut connection cut.
-const LASTS_MILLIS: (u64, u64) = (100, 4_000);
+/// How long a killed process stays away and a cut connection cut: both are noticed at once.
+const AWAY_MILLIS: (u64, u64) = (100, 4_000);
+/// How long a process is frozen and a connection mute: often longer than whoever stands by waits (`run.rs`), so that the
+/// frozen one wakes to find its work taken over.
+const DEAF_MILLIS: (u64, u64) = (100, 15_000);
 
 /// A process that may die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +23,7 @@ pub(crate) enum Target {
     HotStorage,
     HotStandby,
     ColdStorage,
+    ColdStandby,
     HotEngine,
     ColdEngine,
 }
@@ -60,12 +64,13 @@ pub(crate) struct Fault {
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Collector,
         Self::Broker,
         Self::HotStorage,
         Self::HotStandby,
         Self::ColdStorage,
+        Self::ColdStandby,
         Self::HotEngine,
         Self::ColdEngine,
     ];
@@ -76,8 +81,9 @@ impl Target {
             Self::Collector => "collector",
             Self::Broker => "nats-server",
             Self::HotStorage => "hot-storage",
-            Self::HotStandby => STANDBY,
+            Self::HotStandby => HOT_STANDBY,
             Self::ColdStorage => "cold-storage",
+            Self::ColdStandby => COLD_STANDBY,
             Self::HotEngine => "clickhouse-hot",
             Self::ColdEngine => "clickhouse-cold",
         }
@@ -130,13 +136,14 @@ impl fmt::Display for Fault {
 /// The faults of round `number`: one, or two that overlap or follow each other closely, by the time they begin.
 pub(crate) fn round(seed: u64, number: u64) -> Vec<Fault> {
     let mut dice = Dice::new(seed, number);
-    let first = Fault { deed: dice.deed(), at: Duration::ZERO, lasts: dice.lasts() };
+    let deed = dice.deed();
+    let first = Fault { deed, at: Duration::ZERO, lasts: dice.within(deed.bounds()) };
     let mut faults = vec![first];
     if dice.below(100) < 60 {
         let deed = std::iter::repeat_with(|| dice.deed()).find(|deed| deed.victim() != first.deed.victim());
         if let Some(deed) = deed {
             let at = Duration::from_millis(dice.below(SPREAD_MILLIS));
-            faults.push(Fault { deed, at, lasts: dice.lasts() });
+            faults.push(Fault { deed, at, lasts: dice.within(deed.bounds()) });
         }
     }
     faults
@@ -148,6 +155,14 @@ impl Deed {
         match self {
             Self::Kill(target) | Self::Freeze(target) => target.name(),
             Self::Cut(link) | Self::Mute(link) => link.name(),
+        }
+    }
+
+    /// How long it lasts, at least and at most, ms.
+    const fn bounds(self) -> (u64, u64) {
+        match self {
+            Self::Kill(_) | Self::Cut(_) => AWAY_MILLIS,
+            Self::Freeze(_) | Self::Mute(_) => DEAF_MILLIS,
         }
     }
 }
@@ -184,8 +199,7 @@ impl Dice {
         }
     }
 
-    fn lasts(&mut self) -> Duration {
-        let (shortest, longest) = LASTS_MILLIS;
+    fn within(&mut self, (shortest, longest): (u64, u64)) -> Duration {
         Duration::from_millis(shortest + self.below(longest - shortest))
     }
 }
@@ -206,7 +220,7 @@ mod tests {
             prop_assert!((1..=2).contains(&faults.len()));
             for fault in &faults {
                 prop_assert!(fault.at <= Duration::from_millis(SPREAD_MILLIS));
-                let (shortest, longest) = LASTS_MILLIS;
+                let (shortest, longest) = fault.deed.bounds();
                 let lasts = Duration::from_millis(shortest)..=Duration::from_millis(longest);
                 prop_assert!(lasts.contains(&fault.lasts));
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use marketprism_demo::failure::Failure;
 use marketprism_demo::http::Http;
 use marketprism_demo::reconcile::{Reconciler, Tier, Verdict};
-use marketprism_demo::stack::{STANDBY, Stack};
+use marketprism_demo::stack::{COLD_STANDBY, HOT_STANDBY, Stack};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +16,7 @@ use crate::links::Links;
 use crate::plan::Fault;
 use crate::totals::Totals;
 
-/// How long services may take to be well again while data flows; what is not well by then shows in the comparison.
+/// How long services may take to be well again while data flows; what is not well by then is a finding.
 const WELL_PATIENCE: Duration = Duration::from_secs(60);
 /// How long it may take after the exchanges fell silent until everything is stored and agrees: above the half minute in which
 /// the collector gives a hole up.
@@ -58,8 +58,6 @@ pub(crate) struct Outcome {
     pub(crate) declared: u64,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
-    /// Services that ended by themselves, and were started again.
-    pub(crate) ended: Vec<String>,
     /// From the end of the faults until everything was drained and agreed.
     pub(crate) recovery: Duration,
     /// What is wrong; empty for a good round.
@@ -79,13 +77,13 @@ impl Arena {
         faults::commit(faults, &mut self.stack, &self.links).await?;
         let (over, over_us) = (Instant::now(), now_us());
         // 3. Everybody is well again, while data flows.
-        let mut ended = self.wait_well(over_us).await?;
+        let mut troubles = self.wait_well(over_us).await?;
         sleep(AFTERMATH).await;
         // 4. Silence.
         self.control("pause").await?;
         let deadline = Instant::now() + SETTLE_PATIENCE;
         let mut outcome = loop {
-            ended.extend(self.stack.revive()?);
+            troubles.extend(self.stack.revive()?);
             let is_last = Instant::now() >= deadline;
             if let Some(outcome) = self.compare(is_last).await {
                 break outcome?;
@@ -93,7 +91,7 @@ impl Arena {
             sleep(COMPARE_POLL).await;
         };
         outcome.recovery = over.elapsed();
-        outcome.ended = ended;
+        outcome.findings.extend(troubles);
         self.stack.calm();
         Ok(outcome)
     }
@@ -102,17 +100,18 @@ impl Arena {
         self.http.post(&format!("{}/control/{order}", self.stack.simulator_url())).await
     }
 
-    /// Waits until every service says it is well and every trade and book stream brought something new.
+    /// Waits until every service says it is well and every trade and book stream brought something new. What it returns
+    /// should not have been: services that ended by themselves, and what was not well in time.
     async fn wait_well(&mut self, since_us: i64) -> Result<Vec<String>, Failure> {
         let deadline = Instant::now() + WELL_PATIENCE;
-        let mut ended = Vec::new();
+        let mut found = Vec::new();
         loop {
-            ended.extend(self.stack.revive()?);
+            found.extend(self.stack.revive()?);
             match self.troubles(since_us).await {
-                None => return Ok(ended),
+                None => return Ok(found),
                 Some(trouble) if Instant::now() >= deadline => {
-                    eprintln!("  not well after {} s: {trouble}", WELL_PATIENCE.as_secs());
-                    return Ok(ended);
+                    found.push(format!("not well after {} s: {trouble}", WELL_PATIENCE.as_secs()));
+                    return Ok(found);
                 }
                 Some(_) => sleep(POLL).await,
             }
@@ -120,7 +119,7 @@ impl Arena {
     }
 
     async fn troubles(&mut self, since_us: i64) -> Option<String> {
-        for service in ["hot-storage", STANDBY, "cold-storage"] {
+        for service in ["hot-storage", HOT_STANDBY, "cold-storage", COLD_STANDBY] {
             if let Err(trouble) = self.http.answers(&self.stack.health_url(service)).await {
                 return Some(trouble);
             }
@@ -228,7 +227,7 @@ impl fmt::Display for Outcome {
              {duplicated} duplicated, recovered in {:.1} s",
             self.recovery.as_secs_f64()
         )?;
-        for line in self.ended.iter().chain(&self.findings) {
+        for line in &self.findings {
             write!(f, "\n  {line}")?;
         }
         Ok(())

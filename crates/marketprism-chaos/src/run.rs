@@ -9,7 +9,7 @@ use marketprism_demo::http::Http;
 use marketprism_demo::options::Ports as Choice;
 use marketprism_demo::ports::Ports;
 use marketprism_demo::reconcile::{Reconciler, TABLES, Tier};
-use marketprism_demo::stack::{Blueprint, STANDBY, Stack};
+use marketprism_demo::stack::{Blueprint, COLD_STANDBY, HOT_STANDBY, Stack};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -75,19 +75,22 @@ async fn start(options: &Options, folder: &Folder, http: &Http) -> Result<Arena,
     let links = Links::start(&ports).await;
     blueprint.detours = links.detours(&ports)?;
     // What a dead instance held comes again, and the other one takes over, soon enough for a round of seconds.
-    let storage = json!({
+    let hot = json!({
         "ack_wait": "5s",
         "clickhouse": { "insert_timeout": "2s" },
         "retry": { "max": "1s" },
     });
+    let cold = json!({ "cold": { "insert_timeout": "2s" }, "replication": { "takeover_after": "5s" } });
     blueprint.overrides = [
         // What is told rarely is told often, so that a round that ends soon has seen it again.
         ("exchange-simulator", json!({ "cadence": { "funding_rate": "1s", "open_interest": "1s" } })),
-        ("hot-storage", storage.clone()),
-        (STANDBY, storage),
+        ("hot-storage", hot.clone()),
+        (HOT_STANDBY, hot),
+        ("cold-storage", cold.clone()),
+        (COLD_STANDBY, cold),
     ]
     .into();
-    blueprint.standby = true;
+    blueprint.standbys = true;
     let mut stack = Stack::start(blueprint, folder, http).await?;
     let subscription = stack.subscription().await?;
     stack.start_services(folder, &subscription, BOOK_INTERVAL).await?;

@@ -33,6 +33,8 @@ pub struct Ports {
     pub hot_standby_admin: [u16; 2],
     /// Its health and metrics.
     pub cold_storage_admin: [u16; 2],
+    /// Its health and metrics.
+    pub cold_standby_admin: [u16; 2],
 }
 
 const STANDARD: Ports = Ports {
@@ -48,6 +50,7 @@ const STANDARD: Ports = Ports {
     hot_storage_admin: [8085, 9094],
     hot_standby_admin: [18085, 19094],
     cold_storage_admin: [8086, 9095],
+    cold_standby_admin: [18086, 19095],
 };
 
 impl Ports {
@@ -78,8 +81,9 @@ impl Ports {
             (self.clickhouse_cold_admin, "ClickHouse cold's health and metrics"),
             (self.collector_admin, "the collector's health and metrics"),
             (self.hot_storage_admin, "hot-storage's health and metrics"),
-            (self.hot_standby_admin, "the standby's health and metrics"),
+            (self.hot_standby_admin, "the second hot-storage's health and metrics"),
             (self.cold_storage_admin, "cold-storage's health and metrics"),
+            (self.cold_standby_admin, "the second cold-storage's health and metrics"),
         ] {
             list.extend(ports.map(|port| (port, purpose)));
         }
@@ -124,6 +128,7 @@ fn free() -> Result<Ports, Failure> {
         hot_storage_admin: [next()?, next()?],
         hot_standby_admin: [next()?, next()?],
         cold_storage_admin: [next()?, next()?],
+        cold_standby_admin: [next()?, next()?],
     })
 }
 

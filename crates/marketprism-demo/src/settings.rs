@@ -94,10 +94,10 @@ pub(crate) fn hot_storage(ports: &Ports, admin: [u16; 2]) -> Value {
     })
 }
 
-pub(crate) fn cold_storage(ports: &Ports) -> Value {
+pub(crate) fn cold_storage(ports: &Ports, admin: [u16; 2]) -> Value {
     json!({
         "nats": nats_section(ports),
-        "admin": admin_section(ports.cold_storage_admin),
+        "admin": admin_section(admin),
         "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
         "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },
         // So that the cold column follows the hot one while somebody watches.

@@ -24,7 +24,9 @@ const GRACE: Duration = Duration::from_secs(30);
 const RESTARTS_MAX: u32 = 5;
 
 /// Name of the second hot-storage.
-pub const STANDBY: &str = "hot-storage-standby";
+pub const HOT_STANDBY: &str = "hot-storage-standby";
+/// Name of the second cold-storage.
+pub const COLD_STANDBY: &str = "cold-storage-standby";
 
 /// What is started, and with what.
 #[derive(Debug)]
@@ -35,8 +37,8 @@ pub struct Blueprint {
     libchdb: PathBuf,
     /// `None` where the exchanges are the real ones.
     simulator: Option<Vec<OsString>>,
-    /// Whether a second hot-storage stands by.
-    pub standby: bool,
+    /// Whether a second hot-storage and a second cold-storage stand by.
+    pub standbys: bool,
     /// Ports that a process is told in place of the real ones, by its name: of proxies.
     pub detours: BTreeMap<&'static str, Ports>,
     /// What a process is configured besides, by its name.
@@ -52,7 +54,7 @@ impl Blueprint {
             nats_server,
             libchdb,
             simulator,
-            standby: false,
+            standbys: false,
             detours: BTreeMap::new(),
             overrides: BTreeMap::new(),
         }
@@ -157,15 +159,18 @@ impl Stack {
         let told = |name| self.blueprint.ports_told(name);
         let collector = settings::collector(told("collector"), subscription, live, interval);
         let ports = &self.blueprint.ports;
-        let mut services =
-            vec![("hot-storage", settings::hot_storage(told("hot-storage"), ports.hot_storage_admin))];
-        if self.blueprint.standby {
-            services.push((STANDBY, settings::hot_storage(told(STANDBY), ports.hot_standby_admin)));
+        let hot = |name, admin| (name, "hot-storage", settings::hot_storage(told(name), admin));
+        let cold = |name, admin| (name, "cold-storage", settings::cold_storage(told(name), admin));
+        let mut services = vec![hot("hot-storage", ports.hot_storage_admin)];
+        if self.blueprint.standbys {
+            services.push(hot(HOT_STANDBY, ports.hot_standby_admin));
         }
-        services.push(("cold-storage", settings::cold_storage(told("cold-storage"))));
-        services.push(("collector", collector));
-        for (name, config) in services {
-            let binary_name = if name == STANDBY { "hot-storage" } else { name };
+        services.push(cold("cold-storage", ports.cold_storage_admin));
+        if self.blueprint.standbys {
+            services.push(cold(COLD_STANDBY, ports.cold_standby_admin));
+        }
+        services.push(("collector", "collector", collector));
+        for (name, binary_name, config) in services {
             let program = self.program(name, binary_name, folder, config, vec![])?;
             let url = self.health_url(name);
             self.start_ready(program, url).await?;
@@ -180,7 +185,8 @@ impl Stack {
         let (admin, probe) = match name {
             "collector" => (ports.collector_admin, "live"),
             "hot-storage" => (ports.hot_storage_admin, "health"),
-            STANDBY => (ports.hot_standby_admin, "health"),
+            HOT_STANDBY => (ports.hot_standby_admin, "health"),
+            COLD_STANDBY => (ports.cold_standby_admin, "health"),
             _ => (ports.cold_storage_admin, "health"),
         };
         let [health, _] = admin;
