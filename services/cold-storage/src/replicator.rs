@@ -140,9 +140,11 @@ impl Replicator {
         }
         self.count_backlog(table, &courses).await?;
         for (frontier, mut watermark) in courses {
-            while let Some(range) = self.next(table.data_type, frontier, watermark).await? {
+            loop {
+                // Before the copying: a range that fails, or waits for its turn, must not leave the lag of before it.
+                self.measure(table, frontier, watermark).await?;
+                let Some(range) = self.next(table.data_type, frontier, watermark).await? else { break };
                 if left == 0 || token.is_cancelled() {
-                    self.measure(table, frontier, watermark).await?;
                     return Ok(Turn::More);
                 }
                 let may_go_on = self.copy(table, &range).await?;
@@ -152,7 +154,6 @@ impl Replicator {
                 // Told to stop meanwhile, the loop ends by itself.
                 drop(timeout_at(may_go_on, token.cancelled()).await);
             }
-            self.measure(table, frontier, watermark).await?;
         }
         Ok(Turn::Done)
     }

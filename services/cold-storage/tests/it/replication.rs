@@ -7,6 +7,8 @@ use marketprism_testkit::poll_until;
 
 use crate::rig::{DEADLINE, Rig};
 
+const LAG_OF_TRADES: &str = "marketprism_cold_replication_lag_seconds{table=\"trades\"}";
+
 #[tokio::test]
 async fn history_and_what_comes_later_are_copied_and_told() {
     let rig = Rig::start().await;
@@ -99,6 +101,12 @@ async fn a_row_that_differs_stops_the_table_and_is_told() {
     .await;
     assert_eq!(rig.cold.watermark(DataType::Trade, 1).await.unwrap(), 0, "not entered");
     assert!(!rig.get("one", "metrics").await.contains("verification_failures_total{table=\"trades\"} 0"));
+    poll_until(DEADLINE, "the lag grows", async || {
+        let metrics = rig.get("one", "metrics").await;
+        let lag = metrics.lines().find_map(|line| line.strip_prefix(LAG_OF_TRADES)?.trim().parse().ok());
+        lag.is_some_and(|seconds: f64| seconds > 1.0)
+    })
+    .await;
 
     rig.run("ALTER TABLE marketprism_cold.trades UPDATE price = 100 WHERE stream_seq = 7 SETTINGS mutations_sync = 1")
         .await;
