@@ -28,6 +28,8 @@ struct ServerMetrics {
     subscriptions: Gauge,
     /// Bytes that all streams take on the disk.
     jetstream_stats_storage: Gauge,
+    /// Bytes that they may take: `max_file` of its configuration.
+    jetstream_config_max_storage: Gauge,
     /// Resident memory of the broker, bytes.
     mem: Gauge,
     /// CPU of the broker, per cent of one core.
@@ -56,7 +58,7 @@ struct StreamMetrics {
     stream_bytes_max: Gauge,
 }
 
-/// `{"connections":5,"mem":25165824,"cpu":1.5,"jetstream":{"stats":{"storage":1048576}},…}`
+/// `{"connections":5,"mem":25165824,"cpu":1.5,"jetstream":{"config":{"max_storage":53687091200},"stats":{"storage":1048576}},…}`
 #[derive(Debug, Deserialize)]
 struct Varz {
     connections: u64,
@@ -75,7 +77,14 @@ struct Varz {
 #[derive(Debug, Default, Deserialize)]
 struct JetStream {
     #[serde(default)]
+    config: StorageLimit,
+    #[serde(default)]
     stats: Stats,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StorageLimit {
+    max_storage: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -166,6 +175,7 @@ impl ServerMetrics {
         self.connections.set(varz.connections as f64);
         self.subscriptions.set(varz.subscriptions as f64);
         self.jetstream_stats_storage.set(varz.jetstream.stats.storage as f64);
+        self.jetstream_config_max_storage.set(varz.jetstream.config.max_storage as f64);
         self.mem.set(varz.mem as f64);
         self.cpu.set(varz.cpu);
         self.slow_consumers.set(varz.slow_consumers as f64);
@@ -180,6 +190,7 @@ impl ServerMetrics {
             &self.connections,
             &self.subscriptions,
             &self.jetstream_stats_storage,
+            &self.jetstream_config_max_storage,
             &self.mem,
             &self.cpu,
             &self.slow_consumers,
