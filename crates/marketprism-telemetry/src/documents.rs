@@ -1,9 +1,7 @@
-//! The documents that name metrics: the runbook, the generated reference, the dashboards.
+//! The documents that name metrics: the runbook, the generated reference, the budgets of series.
 
 use std::collections::BTreeSet;
 use std::fs;
-
-use serde_json::Value;
 
 use crate::root;
 
@@ -17,15 +15,6 @@ const FAMILIES: &[&str] = &[
     "gnatsd_",
     "alertmanager_",
     "prometheus_",
-];
-
-/// Dashboards that links of alerts may lead to.
-pub const DASHBOARDS: &[&str] = &[
-    "marketprism-unified",
-    "marketprism-business",
-    "marketprism-collector",
-    "marketprism-storage",
-    "marketprism-nats",
 ];
 
 /// The anchors of the runbook's headings, as they are linked to.
@@ -72,44 +61,25 @@ pub fn declared_metrics() -> Vec<(String, String)> {
     rows.map(|(name, rest)| (name.to_owned(), kind(rest))).collect()
 }
 
-/// The expressions of every panel and variable, with the dashboard they are in.
+/// How many series a service may have.
+#[derive(Debug)]
+pub struct SeriesBudget {
+    /// Prometheus's name for it.
+    pub job: String,
+    /// With no more streams than the collector tells one by one.
+    pub series_max: u64,
+}
+
+/// The table of `deploy/prometheus/README.md`: `| job | 6000 | why |`.
 #[must_use]
-pub fn dashboard_expressions() -> Vec<(String, String)> {
-    let Ok(folder) = fs::read_dir(root().join("deploy/grafana/dashboards")) else { return Vec::new() };
-    let mut found = Vec::new();
-    for path in folder.map(|entry| entry.expect("a file").path()) {
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("a dashboard");
-        let dashboard: Value = serde_json::from_str(&text).expect("a dashboard is JSON");
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        expressions(&dashboard, &mut |expr| found.push((name.clone(), resolved(expr))));
-    }
-    found
-}
-
-fn expressions(value: &Value, found: &mut impl FnMut(&str)) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(expr) = fields.get("expr").and_then(Value::as_str) {
-                found(expr);
-            }
-            fields.values().for_each(|field| expressions(field, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// As Grafana would ask with "All" chosen everywhere.
-fn resolved(expr: &str) -> String {
-    let mut text =
-        expr.replace("$__rate_interval", "1m").replace("$__interval", "1m").replace("$__range", "1h");
-    for variable in ["exchange", "market_type", "data_type", "process", "subject", "table", "stream", "job"] {
-        text = text.replace(&format!("${{{variable}}}"), ".+").replace(&format!("${variable}"), ".+");
-    }
-    text
+pub fn series_budgets() -> Vec<SeriesBudget> {
+    let text = fs::read_to_string(root().join("deploy/prometheus/README.md")).expect("the README");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let budget = |(job, rest): (&str, &str)| {
+        let series_max = rest.split(" |").next()?.parse().ok()?;
+        Some(SeriesBudget { job: job.to_owned(), series_max })
+    };
+    rows.filter_map(budget).collect()
 }
 
 fn runbook() -> String {
@@ -128,6 +98,5 @@ mod tests {
         assert_eq!(selector("x_a, x_b"), None);
         assert!(runbook_anchors().contains("collectortargetdown"));
         assert!(declared_metrics().iter().any(|(name, _)| name == "marketprism_nats_connected"));
-        assert_eq!(resolved("rate(x{a=~\"$exchange\"}[$__rate_interval])"), "rate(x{a=~\".+\"}[1m])");
     }
 }

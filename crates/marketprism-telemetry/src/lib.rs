@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+pub mod dashboards;
 pub mod documents;
 pub mod hurry;
 pub mod rules;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use marketprism_demo::folder::Folder;
@@ -19,6 +19,9 @@ use tempfile::TempDir;
 
 use crate::hurry::hurried;
 use crate::root;
+
+/// As often as the copy of the configuration scrapes.
+const BETWEEN_SCRAPES: Duration = Duration::from_secs(1);
 
 /// What differs from test to test.
 #[derive(Debug)]
@@ -66,10 +69,9 @@ impl Watched {
         let folder = Folder::take(dir.path().join("pipeline")).expect("a folder");
         let stack = pipeline(&plan, ports, &folder, &http).await;
 
-        let [console, bridge, health, metrics] = [(); 4].map(|()| free_port());
-        let monitoring = monitoring(&folder, &ports, [console, bridge, health, metrics], &plan.monitoring);
+        let own = Own { console: free_port(), bridge: free_port(), admin: [free_port(), free_port()] };
         let blackbox = MonitoringServer::blackbox_exporter(&root().join("deploy/blackbox/blackbox.yml"));
-        let alertmanager = alertmanager(dir.path(), bridge, plan.hurry);
+        let alertmanager = alertmanager(dir.path(), own.bridge, plan.hurry);
         let config = copy_of_prometheus(dir.path(), &plan);
         let targets = dir.path().join("prometheus/targets");
         let target = |name: &str, address: &str| {
@@ -81,7 +83,7 @@ impl Watched {
             ("hot-storage", ports.hot_storage_admin[1]),
             ("cold-storage", ports.cold_storage_admin[1]),
             ("embedded-clickhouse", ports.clickhouse_hot_admin[1]),
-            ("monitoring", metrics),
+            ("monitoring", own.admin[1]),
         ] {
             target(name, &format!("127.0.0.1:{port}"));
         }
@@ -92,6 +94,8 @@ impl Watched {
         fs::write(targets.join("tls-exchanges.yaml"), exporter.to_string()).expect("the probes");
         let prometheus = MonitoringServer::prometheus(&config);
         target("prometheus", prometheus.address());
+        let asked = json!({ "prometheus": prometheus.url(), "alertmanager": alertmanager.url() });
+        let monitoring = monitoring(&folder, &ports, own, &asked, &plan.monitoring);
         Self {
             http,
             stack,
@@ -113,6 +117,31 @@ impl Watched {
         assert_eq!(answer["status"], "success", "{expr}: {answer}");
         answer["data"]["result"].as_array().cloned().unwrap_or_default()
     }
+
+    /// Waits until each expression has a series with a number, 0 for one; "not a number" is none. Fails with those that have none,
+    /// and whose they are.
+    pub async fn have_numbers(&self, patience: Duration, asked: impl IntoIterator<Item = (String, String)>) {
+        let end = Instant::now() + patience;
+        let mut empty: Vec<_> = asked.into_iter().collect();
+        loop {
+            let mut still = Vec::new();
+            for (asker, expr) in empty {
+                if !self.query(&expr).await.iter().any(is_number) {
+                    still.push((asker, expr));
+                }
+            }
+            empty = still;
+            if empty.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < end, "nothing in the running pipeline after {patience:?}: {empty:#?}");
+            tokio::time::sleep(BETWEEN_SCRAPES).await;
+        }
+    }
+}
+
+fn is_number(series: &Value) -> bool {
+    series["value"][1].as_str().is_some_and(|value| value != "NaN")
 }
 
 /// One a process: a second TLS provider is refused.
@@ -137,23 +166,49 @@ async fn pipeline(plan: &Plan, ports: Ports, folder: &Folder, http: &Http) -> St
     stack
 }
 
-fn monitoring(folder: &Folder, ports: &Ports, own: [u16; 4], besides: &Value) -> Process {
-    let address = |port: u16| format!("127.0.0.1:{port}");
-    let [console, bridge, health, metrics] = own;
+/// Where monitoring listens.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    console: u16,
+    bridge: u16,
+    admin: [u16; 2],
+}
+
+fn monitoring(folder: &Folder, ports: &Ports, own: Own, upstreams: &Value, besides: &Value) -> Process {
+    let url = |port: u16, path: &str| format!("http://{}{path}", address(port));
+    let service =
+        |[health, metrics]: [u16; 2]| json!({ "health": url(health, ""), "metrics": url(metrics, "") });
+    let asked = |port: u16, path: &str| json!({ "url": url(port, path) });
+    let [health, metrics] = own.admin.map(address);
+    let (collector, hot, cold) = (ports.collector_admin, ports.hot_storage_admin, ports.cold_storage_admin);
     let mut config = json!({
-        "listen": address(console),
-        "bridge": { "listen": address(bridge) },
-        "admin": { "health_listen": address(health), "metrics_listen": address(metrics) },
-        "broker": { "monitoring_url": format!("http://{}", address(ports.nats_monitor)) },
+        "listen": address(own.console),
+        "bridge": { "listen": address(own.bridge) },
+        "admin": { "health_listen": health, "metrics_listen": metrics },
+        "upstreams": upstreams,
+        "components": {
+            "collector": asked(collector[0], "/health"),
+            "hot_storage": asked(hot[0], "/health"),
+            "cold_storage": asked(cold[0], "/health"),
+            "nats": asked(ports.nats_monitor, "/healthz"),
+            "clickhouse_hot": asked(ports.clickhouse_hot, "/ping"),
+            "clickhouse_cold": asked(ports.clickhouse_cold, "/ping"),
+        },
+        "monitoring_url": url(ports.nats_monitor, ""),
         "nats": { "url": format!("nats://{}", address(ports.nats)) },
-        "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
-        "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },
+        "hot": { "url": url(ports.clickhouse_hot, "") },
+        "cold": { "url": url(ports.clickhouse_cold, "") },
+        "live": { "collector": service(collector), "hot_storage": service(hot), "cold_storage": service(cold) },
     });
     marketprism_demo::settings::merge(&mut config, besides);
     let path = folder.config("monitoring", &config).expect("its configuration");
     let mut command = Command::new(binary("marketprism-monitoring"));
     command.arg("--config").arg(path);
     Process::spawn("monitoring", command, &folder.log("monitoring"))
+}
+
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 fn alertmanager(dir: &Path, bridge: u16, hurry: u32) -> MonitoringServer {

@@ -2,32 +2,24 @@
 //! its budget allows.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use marketprism_telemetry::documents::{dashboard_expressions, declared_metrics, runbook_selectors};
+use marketprism_telemetry::dashboards::{Dashboard, dashboards};
+use marketprism_telemetry::documents::{SeriesBudget, declared_metrics, runbook_selectors, series_budgets};
+use marketprism_telemetry::root;
 use marketprism_telemetry::rules::rules;
 use marketprism_telemetry::selectors::selectors;
 use marketprism_telemetry::watched::{Plan, Watched};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What is there only after something happened, or with a configuration that this pipeline has not, and why.
 const ONLY_THEN: &[(&str, &str)] = &[
+    ("ALERTS{", "while something fires"),
     ("marketprism_collector_recorded_", "while the collector records (`--record`)"),
     ("marketprism_nats_dead_letters_total", "after the first dead letter of a stream"),
     ("probe_ssl_earliest_cert_expiry", "where a probe reached a server that speaks TLS: tests reach none"),
 ];
 
-/// Series a service may have at most, and how they grow. A histogram is 20 to 22 series.
-const BUDGETS: &[(&str, u32, &str)] = &[
-    (
-        "collector",
-        6_000,
-        "5 markets x 9 data types x 3 histograms; 2 a stream up to metrics.streams_max (200), then no more",
-    ),
-    ("hot-storage", 1_000, "9 data types x (2 histograms + 20); nothing by symbol"),
-    ("cold-storage", 700, "9 tables x (1 histogram + 17); nothing by symbol"),
-    ("monitoring", 1_000, "nothing by symbol"),
-];
 /// Started pipelines have been scraped, polled and copied once by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn every_name_exists_in_the_running_pipeline() {
     let polled = json!({ "exchanges": { "okx_spot": { "orderbook": { "mode": "snapshot" } } } });
     let watched = Watched::start(Plan {
-        symbols: 16,
+        symbols: 4,
         rate: 300,
         overrides: vec![("collector", polled)],
         hurry: 1,
@@ -44,28 +36,17 @@ async fn every_name_exists_in_the_running_pipeline() {
     })
     .await;
     let asked = asked();
+    println!("{} names of rules, dashboards, reference and runbook", asked.len());
     assert!(asked.len() > 100, "{asked:?}");
-    let end = Instant::now() + PATIENCE;
-    let mut missing: Vec<_> = asked.into_iter().collect();
-    loop {
-        let mut still = Vec::new();
-        for (selector, by) in missing {
-            if watched.query(&format!("count({selector})")).await.is_empty() {
-                still.push((selector, by));
-            }
-        }
-        missing = still;
-        if missing.is_empty() || Instant::now() > end {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    assert!(missing.is_empty(), "no such series in the running pipeline: {missing:#?}");
+    watched.have_numbers(PATIENCE, asked).await;
+    let shown: Vec<_> = dashboards().iter().flat_map(Dashboard::queries).collect();
+    println!("{} queries of {} dashboards", shown.len(), dashboards().len());
+    watched.have_numbers(PATIENCE, shown).await;
     within_budget(&watched).await;
 }
 
-/// Everything that has to be there, and who says so.
-fn asked() -> BTreeSet<(String, String)> {
+/// Everything that has to be there: who says so, and an expression that has a number when it is.
+fn asked() -> Vec<(String, String)> {
     let mut asked = BTreeSet::new();
     for rule in rules() {
         asked.extend(
@@ -75,8 +56,8 @@ fn asked() -> BTreeSet<(String, String)> {
             asked.insert((format!("{}{{}}", rule.name), "recorded".to_owned()));
         }
     }
-    for (dashboard, expr) in dashboard_expressions() {
-        asked.extend(selectors(&expr).into_iter().map(|selector| (selector, dashboard.clone())));
+    for (asker, expr) in dashboards().iter().flat_map(Dashboard::queries) {
+        asked.extend(selectors(&expr).into_iter().map(|selector| (selector, asker.clone())));
     }
     for (name, kind) in declared_metrics() {
         // A histogram has buckets, or quantiles of several processes could not be made of it.
@@ -95,22 +76,31 @@ fn asked() -> BTreeSet<(String, String)> {
         asked.insert((selector, "the runbook".to_owned()));
     }
     asked.retain(|(selector, _)| !ONLY_THEN.iter().any(|(name, _)| selector.starts_with(name)));
-    asked
+    asked.into_iter().map(|(selector, asker)| (asker, format!("count({selector})"))).collect()
 }
 
+/// What has a symbol is counted as if there were as many streams as the collector tells one by one.
 async fn within_budget(watched: &Watched) {
-    for (job, series_max, growth) in BUDGETS {
-        let answer = watched.query(&format!("count({{job=\"{job}\"}})")).await;
-        let series: u32 = answer.first().and_then(|one| one["value"][1].as_str()?.parse().ok()).unwrap();
-        println!("{job}: {series} series of {series_max} at most: {growth}");
-        assert!(series <= *series_max, "{job}: {series} series, at most {series_max}");
-        let by_name = watched.query(&format!("topk(3, count by (__name__) ({{job=\"{job}\"}}))")).await;
+    let config = std::fs::read_to_string(root().join("config/collector.yaml")).unwrap();
+    let streams_max = config.split("streams_max: ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let streams_max: u64 = streams_max.parse().unwrap();
+    let count = async |selector: &str| {
+        let answer = watched.query(&format!("count({selector}) or vector(0)")).await;
+        answer[0]["value"][1].as_str().unwrap().parse::<u64>().unwrap()
+    };
+    let budgets = series_budgets();
+    assert_eq!(budgets.len(), 4, "{budgets:?}");
+    for SeriesBudget { job, series_max } in budgets {
+        let fixed = count(&format!("{{job=\"{job}\", symbol=\"\"}}")).await;
+        let by_symbol = count(&format!("{{job=\"{job}\", symbol!=\"\"}}")).await;
+        let streams = count(&format!(
+            "count by (exchange, market_type, symbol, data_type) ({{job=\"{job}\", symbol!=\"\"}})"
+        ))
+        .await;
+        let most = fixed + streams_max * by_symbol.checked_div(streams).unwrap_or(0);
         println!(
-            "  most: {:?}",
-            by_name
-                .iter()
-                .map(|one| (&one["metric"]["__name__"], &one["value"][1]))
-                .collect::<Vec<(&Value, &Value)>>()
+            "{job}: {fixed} series and {by_symbol} of {streams} streams, with {streams_max} streams {most} of {series_max} at most"
         );
+        assert!(most <= series_max, "{job}: {most} series, at most {series_max}");
     }
 }

@@ -11,4 +11,5 @@
 mod alertmanager;
 mod alerts;
 mod contract;
+mod dashboards;
 mod rules;

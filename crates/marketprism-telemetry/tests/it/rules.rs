@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use marketprism_telemetry::documents::{DASHBOARDS, runbook_anchors};
+use marketprism_telemetry::dashboards::dashboards;
+use marketprism_telemetry::documents::runbook_anchors;
 use marketprism_telemetry::root;
 use marketprism_telemetry::rules::{Rule, expectations, files, rules};
 use marketprism_testkit::promtool;
@@ -48,6 +49,7 @@ fn each_alert_fires_and_resolves_in_its_test() {
 #[test]
 fn each_alert_says_how_bad_what_and_where_to_look() {
     let anchors = runbook_anchors();
+    let dashboards: BTreeSet<_> = dashboards().into_iter().map(|dashboard| dashboard.uid).collect();
     let mut names = BTreeSet::new();
     for Rule { name, labels, annotations, expr, .. } in alerts() {
         assert!(names.insert(name.clone()), "{name} is there twice");
@@ -64,7 +66,7 @@ fn each_alert_says_how_bad_what_and_where_to_look() {
         );
         let dashboard = link("dashboard_url", "{{ $externalLabels.dashboards }}/");
         assert!(
-            dashboard.is_some_and(|dashboard| DASHBOARDS.contains(&dashboard.as_str())),
+            dashboard.is_some_and(|dashboard| dashboards.contains(&dashboard)),
             "{name}: {}",
             annotations["dashboard_url"]
         );
