@@ -22,6 +22,8 @@ const TARGETS: &[(&str, u64)] = &[
 pub(super) fn run(programs: &Path, quick: bool) -> Result<Vec<Row>, Failure> {
     let mut command = Command::new(programs.join("examples/storage_rate"));
     command.args(if quick { ["200000", "10000"] } else { ["2000000", "50000"] });
+    // The broker inherits it, as `deploy` starts it.
+    command.env("GOGC", "400");
     let row = |line: &str| -> Result<Row, Failure> {
         let mut row: Row =
             serde_json::from_str(line).map_err(|error| format!("storage_rate printed `{line}`: {error}"))?;
