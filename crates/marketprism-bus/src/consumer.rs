@@ -19,7 +19,7 @@ use crate::connect::{Bus, Status};
 use crate::consumer_config::{ConsumerConfig, GROUP};
 use crate::delivery::{Delivery, Origin};
 use crate::error::{BoxError, BusError};
-use crate::metrics::ConsumerMetrics;
+use crate::metrics::{ConsumerMetrics, DeadLetterMetrics};
 
 /// How long after a pull request's end, and after each message that comes then, its last word is awaited. The broker ends it
 /// by its own clock and always says so, behind the last message; whoever left earlier would get the messages that were
@@ -82,6 +82,8 @@ impl Bus {
             ("stream", stream.to_owned()),
             ("consumer", config.durable.clone()),
         ]);
+        // At 0 from the beginning: a counter that begins at 1 has no increase, and the first dead letter would be no news.
+        drop(DeadLetterMetrics::new_with_labels(&[("stream", stream.to_owned())]));
         let pin = Mutex::default();
         let origin = Arc::new(Origin { stream: stream.to_owned(), client: self.client.clone() });
         let consumer = Consumer { bus: self.clone(), origin, config, metrics, pin };
