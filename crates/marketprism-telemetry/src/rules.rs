@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -19,6 +20,8 @@ pub struct Rule {
     pub is_alert: bool,
     /// `PromQL`.
     pub expr: String,
+    /// For how long it must hold, and the longest time that it looks back: so long after a fault it fires.
+    pub due: Duration,
     /// Labels it adds.
     pub labels: BTreeMap<String, String>,
     /// Texts and links.
@@ -49,11 +52,15 @@ pub fn rules() -> Vec<Rule> {
 fn read(file: &Path, rule: &Yaml) -> Rule {
     let is_alert = !rule["alert"].is_badvalue();
     let name = if is_alert { &rule["alert"] } else { &rule["record"] };
+    let expr = text(&rule["expr"]);
+    let windows = expr.split('[').skip(1).filter_map(|rest| duration(rest.split(']').next()?));
+    let due = windows.max().unwrap_or_default() + duration(&text(&rule["for"])).unwrap_or_default();
     Rule {
         file: file.to_owned(),
         name: text(name),
         is_alert,
-        expr: text(&rule["expr"]),
+        expr,
+        due,
         labels: texts(&rule["labels"]),
         annotations: texts(&rule["annotations"]),
     }
@@ -101,7 +108,25 @@ fn text(yaml: &Yaml) -> String {
     yaml.as_str().unwrap_or_default().to_owned()
 }
 
+/// `90s`, `5m` or `6h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = [("s", 1), ("m", 60), ("h", 3600)].into_iter().find(|(name, _)| *name == unit)?.1;
+    Some(Duration::from_secs(number.parse::<u64>().ok()? * seconds))
+}
+
 fn texts(yaml: &Yaml) -> BTreeMap<String, String> {
     let pairs = yaml.as_hash().into_iter().flatten();
     pairs.map(|(key, value)| (text(key), text(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_due_after_its_window_and_its_wait() {
+        let due = |name: &str| rules().into_iter().find(|rule| rule.name == name).unwrap().due.as_secs();
+        assert_eq!((due("CollectorTargetDown"), due("CollectorNoDataIngestion")), (30, 8 * 60));
+    }
 }

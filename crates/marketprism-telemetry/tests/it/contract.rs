@@ -16,7 +16,6 @@ use serde_json::json;
 const ONLY_THEN: &[(&str, &str)] = &[
     ("ALERTS{", "while something fires"),
     ("marketprism_collector_recorded_", "while the collector records (`--record`)"),
-    ("marketprism_nats_dead_letters_total", "after the first dead letter of a stream"),
     ("probe_ssl_earliest_cert_expiry", "where a probe reached a server that speaks TLS: tests reach none"),
 ];
 

@@ -91,9 +91,9 @@ fn thresholds_are_those_of_the_configuration() {
     }
 }
 
-/// The names that tools and people of the system before this one look for.
+/// The names that tools and people of the system before this one look for, and what it had no alert for.
 #[test]
-fn the_alerts_of_old_are_there() {
+fn the_alerts_of_old_and_those_that_it_lacked_are_there() {
     let names: BTreeSet<_> = alerts().into_iter().map(|alert| alert.name).collect();
     for name in [
         "BrokerDown",
@@ -123,6 +123,20 @@ fn the_alerts_of_old_are_there() {
         "SnapshotRequestsStopped",
         "SnapshotAverageLatencyHigh",
         "SnapshotErrorRateHigh",
+        // It had none of these.
+        "StreamStale",
+        "OrderBookUnsynced",
+        "GapRateHigh",
+        "PublishRetriesHigh",
+        "StreamLossNear",
+        "DeadLetters",
+        "LedgerStalled",
+        "UnverifiedDataNearRetention",
+        "CertificateExpiring",
+        "ClockSkew",
+        "DescriptorsNearLimit",
+        "DescriptorGrowth",
+        "MemoryGrowth",
     ] {
         assert!(names.contains(name), "{name} is not there any more");
     }
