@@ -15,6 +15,7 @@ mod fleet;
 mod gate;
 mod listing;
 mod metrics;
+mod missed;
 mod outbox;
 mod overflow;
 mod plan;

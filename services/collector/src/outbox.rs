@@ -2,19 +2,15 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
-use marketprism_bus::{Outgoing, Stopwatch};
-use marketprism_core::message_id::message_id;
+use marketprism_bus::Stopwatch;
 use marketprism_core::{DataType, Message, Source, Timestamp};
 use marketprism_exchanges::{Effects, Link, Lost, Note, Request, RequestId};
 
 use crate::board::Post;
 use crate::metrics::ConnectionMetrics;
-use crate::overflow::Overflow;
+use crate::overflow::{Overflow, WHY_SHED};
+use crate::publish::outgoing;
 use crate::queue::Timed;
-
-/// Bytes of a usual trade; books grow their buffer once.
-const PAYLOAD_BYTES_USUAL: usize = 384;
 
 /// Effects, in the order they were asked for. Emptied after every call of the session, so it holds what one frame or tick
 /// brings.
@@ -57,7 +53,7 @@ impl Outbox {
     /// Declares what was shed, once there is room for that.
     pub(crate) fn declare_shed(&mut self, now: Timestamp) {
         for shed in self.overflow.take_shed() {
-            self.emit(shed.gap(now).into());
+            self.emit(shed.gap(WHY_SHED, now).into());
         }
     }
 
@@ -95,24 +91,18 @@ impl Effects for Outbox {
             self.metrics.socket.messages_shed_total.increment(1);
             return;
         }
-        let mut payload = Vec::with_capacity(PAYLOAD_BYTES_USUAL);
-        let encoded = message.subject().map_err(|error| error.to_string()).and_then(|subject| {
-            message.encode(&mut payload).map_err(|error| error.to_string())?;
-            Ok((message_id(&subject, &message), subject))
-        });
-        match (encoded, self.metrics.latency(data_type)) {
-            (Ok((message_id, subject)), Some(latency)) => {
-                self.count(&message, subject.as_str());
+        match (outgoing(&message), self.metrics.latency(data_type)) {
+            (Ok(outgoing), Some(latency)) => {
+                self.count(&message, &outgoing.subject);
                 let handed = latency.publish_handover_seconds.clone();
                 let confirmed =
                     Stopwatch::running_since(self.received, latency.publish_latency_seconds.clone());
-                let subject = subject.as_str().to_owned();
-                let outgoing = Outgoing { subject, message_id, payload: Bytes::from(payload) };
                 self.overflow.push(Timed { outgoing, received: self.received, handed, confirmed });
             }
-            (encoded, _) => {
+            // Its subject cannot be named, so neither can that of a gap.
+            (outgoing, _) => {
                 self.metrics.rejected("invalid_field");
-                tracing::error!(%data_type, error = encoded.err(), "message cannot be published");
+                tracing::error!(%data_type, error = outgoing.err(), "message cannot be published");
             }
         }
     }

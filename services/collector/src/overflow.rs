@@ -2,20 +2,36 @@
 //! does.
 //!
 //! What the queue has no room for waits here, in order and bounded, and the connection's books are held meanwhile
-//! (see [`Overflow::is_behind`]). When the overflow is full, messages are shed until half of it is free again; then a `gap`
-//! for each stream says what is missing. Liquidations and gaps have a reserve; a gap that finds no place even there
-//! is merged into the one that is declared later.
+//! (see [`Overflow::is_behind`]). When it fills, everything but trades and liquidations is shed first, and those when it
+//! is full, until half of it is free again; then a `gap` for each stream says what is missing. Gaps have a reserve; one
+//! that finds no place even there is merged into the one that is declared later.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use marketprism_core::message::{Gap, Origin};
-use marketprism_core::{DataType, GapReason, Instrument, MarketType, Message, Source, Timestamp};
+use marketprism_core::{DataType, Message};
 
+use crate::missed::{Missed, MissedStream};
 use crate::queue::{Queue, QueuesConfig, Timed};
-use crate::sequence;
 
-/// Places kept for liquidations and gaps beyond what others may fill.
+/// Why what was shed is missing.
+pub(crate) const WHY_SHED: &str = "shed: the broker did not take them in time";
+
+/// So full, only what cannot be had again in a moment has the rest: trades and liquidations.
+const LAST_PERCENT: usize = 80;
+/// Gaps have so much beyond what messages may fill.
 const RESERVE_PERCENT: usize = 10;
+/// Shedding ends when no more than this is filled, so that what is missing has one beginning and one end.
+const RELEASE_PERCENT: usize = 50;
+
+/// What finds no place. Each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Shedding {
+    Nothing,
+    /// Everything but trades and liquidations.
+    Others,
+    /// Those, too.
+    Everything,
+}
 
 /// The way of one connection's messages to the queue.
 #[derive(Debug)]
@@ -25,60 +41,20 @@ pub(crate) struct Overflow {
     waiting_bytes: usize,
     messages_max: usize,
     bytes_max: usize,
-    is_shedding: bool,
-    /// Bounded by the connection's streams.
-    shed: BTreeMap<StreamKey, Shed>,
-}
-
-/// A stream: what a gap is declared for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct StreamKey {
-    data_type: DataType,
-    market_type: MarketType,
-    symbol: String,
-}
-
-/// What was shed of one stream.
-#[derive(Debug)]
-pub(crate) struct Shed {
-    instrument: Instrument,
-    data_type: DataType,
-    messages: u64,
-    /// First and last missing id.
-    ids: Option<(u64, u64)>,
-    first_event: Timestamp,
-    last_event: Timestamp,
-}
-
-impl Shed {
-    /// The message that declares it; `now` is when that is said.
-    pub(crate) fn gap(&self, now: Timestamp) -> Gap<'_> {
-        let detail = format!("{} messages shed: the broker did not take them in time", self.messages);
-        Gap::new(
-            Origin { instrument: &self.instrument, received: now, source: Source::Ws },
-            now,
-            self.data_type,
-            self.ids.map(|(from, _)| from),
-            self.ids.map(|(_, to)| to),
-            Some(self.first_event),
-            Some(self.last_event),
-            GapReason::Shed,
-            0,
-            Some(detail.into()),
-        )
-    }
+    shedding: Shedding,
+    shed: Missed,
 }
 
 impl Overflow {
-    pub(crate) const fn new(queue: Queue, config: &QueuesConfig) -> Self {
+    pub(crate) fn new(queue: Queue, config: &QueuesConfig) -> Self {
         Self {
             queue,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             messages_max: config.overflow_messages_max,
             bytes_max: config.overflow_bytes_max,
-            is_shedding: false,
-            shed: BTreeMap::new(),
+            shedding: Shedding::Nothing,
+            shed: Missed::default(),
         }
     }
 
@@ -94,10 +70,18 @@ impl Overflow {
 
     /// Whether there is a place for `message`; where there is none it is counted as shed.
     pub(crate) fn takes(&mut self, message: &Message<'_>) -> bool {
-        let is_last = matches!(message.data_type(), DataType::Liquidation | DataType::Gap);
-        let takes = if is_last { !self.is_filled(100 + RESERVE_PERCENT) } else { !self.is_shedding };
+        let takes = match message.data_type() {
+            DataType::Gap => !self.is_filled(100 + RESERVE_PERCENT),
+            DataType::Trade | DataType::Liquidation => self.shedding < Shedding::Everything,
+            DataType::OrderBook
+            | DataType::FundingRate
+            | DataType::OpenInterest
+            | DataType::LsrTopPosition
+            | DataType::LsrAllAccount
+            | DataType::VolatilityIndex => self.shedding < Shedding::Others,
+        };
         if !takes {
-            self.shed(message);
+            self.shed.add(message);
         }
         takes
     }
@@ -112,11 +96,18 @@ impl Overflow {
         };
         self.waiting_bytes += message.outgoing.payload.len();
         self.waiting.push_back(message);
-        if self.is_filled(100) && !std::mem::replace(&mut self.is_shedding, true) {
+        let shedding = match () {
+            () if self.is_filled(100) => Shedding::Everything,
+            () if self.is_filled(LAST_PERCENT) => Shedding::Others,
+            () => Shedding::Nothing,
+        };
+        if shedding > self.shedding {
+            self.shedding = shedding;
             tracing::warn!(
+                ?shedding,
                 waiting = self.waiting.len(),
                 waiting_bytes = self.waiting_bytes,
-                "the broker takes no more: messages are shed, and declared as gaps"
+                "the broker does not keep up: messages are shed, and declared as gaps"
             );
         }
     }
@@ -140,52 +131,19 @@ impl Overflow {
             }
             self.waiting_bytes -= bytes;
         }
-        if self.is_shedding && !self.is_filled(50) {
-            self.is_shedding = false;
+        if !self.is_filled(RELEASE_PERCENT) {
+            self.shedding = Shedding::Nothing;
         }
     }
 
     /// What was shed and is to be declared, once there is room again.
-    pub(crate) fn take_shed(&mut self) -> Vec<Shed> {
-        if self.is_shedding { Vec::new() } else { std::mem::take(&mut self.shed).into_values().collect() }
+    pub(crate) fn take_shed(&mut self) -> Vec<MissedStream> {
+        if self.shedding == Shedding::Nothing { self.shed.take().collect() } else { Vec::new() }
     }
 
     fn is_filled(&self, percent: usize) -> bool {
-        self.waiting.len() >= self.messages_max * percent / 100
-            || self.waiting_bytes >= self.bytes_max * percent / 100
-    }
-
-    fn shed(&mut self, message: &Message<'_>) {
-        let common = message.common();
-        let (data_type, ids, messages) = if let Message::Gap(gap) = message {
-            // Its content is declared later, by the gap that takes its place.
-            (gap.missing_data_type, gap.from_sequence.zip(gap.to_sequence), 0)
-        } else {
-            (message.data_type(), sequence::of(message), 1)
-        };
-        let key = StreamKey { data_type, market_type: common.market_type, symbol: common.symbol.to_owned() };
-        let event = common.ts_event_us;
-        let shed = self.shed.entry(key).or_insert_with(|| Shed {
-            instrument: Instrument {
-                exchange: common.exchange.to_owned(),
-                market_type: common.market_type,
-                symbol: common.symbol.to_owned(),
-                instrument_id: common.instrument_id.to_owned(),
-                contract: None,
-            },
-            data_type,
-            messages: 0,
-            ids: None,
-            first_event: event,
-            last_event: event,
-        });
-        shed.messages += messages;
-        shed.first_event = shed.first_event.min(event);
-        shed.last_event = shed.last_event.max(event);
-        if let Some((from, to)) = ids {
-            let (first, last) = shed.ids.unwrap_or((from, to));
-            shed.ids = Some((first.min(from), last.max(to)));
-        }
+        self.waiting.len() * 100 >= self.messages_max * percent
+            || self.waiting_bytes * 100 >= self.bytes_max * percent
     }
 }
 
@@ -195,8 +153,8 @@ mod tests {
 
     use bytes::Bytes;
     use marketprism_bus::{Outgoing, Stopwatch};
-    use marketprism_core::message::{Liquidation, Trade};
-    use marketprism_core::{Decimal, TakerSide};
+    use marketprism_core::message::{FundingRate, Gap, Liquidation, Origin, Trade};
+    use marketprism_core::{Decimal, GapReason, Instrument, MarketType, Source, TakerSide, Timestamp};
     use metrics::Histogram;
     use tokio::sync::mpsc;
 
@@ -259,11 +217,48 @@ mod tests {
         offer(overflow, &trade.into())
     }
 
+    fn funding(overflow: &mut Overflow) -> bool {
+        let (instrument, rate) = (instrument(), "0.0001".parse::<Decimal>().unwrap());
+        let funding = FundingRate::new(origin(&instrument), at(400), rate, None, None, None, None, None);
+        offer(overflow, &funding.into())
+    }
+
     fn liquidation(overflow: &mut Overflow) -> bool {
         let (instrument, one) = (instrument(), "1".parse::<Decimal>().unwrap());
         let liquidation =
             Liquidation::new(origin(&instrument), at(500), TakerSide::Buy, one, None, one, None, None);
         offer(overflow, &liquidation.into())
+    }
+
+    #[test]
+    fn trades_and_liquidations_are_shed_after_everything_else() {
+        let (mut overflow, mut messages) = overflow();
+        // One in the queue, seven of ten behind it.
+        (1..=8).for_each(|id| assert!(trade(&mut overflow, id)));
+        assert!(funding(&mut overflow), "the eighth");
+        assert!(!funding(&mut overflow), "the rest is for what is shed last");
+        assert!(trade(&mut overflow, 9) && liquidation(&mut overflow));
+        assert!(!trade(&mut overflow, 10) && !liquidation(&mut overflow), "it is full");
+        while messages.try_recv().is_ok() {
+            overflow.flush();
+        }
+        assert!(funding(&mut overflow) && trade(&mut overflow, 11));
+        let declared: Vec<_> =
+            overflow.take_shed().iter().map(|shed| shed.gap(WHY_SHED, at(600)).missing_data_type).collect();
+        assert_eq!(declared, [DataType::Trade, DataType::FundingRate, DataType::Liquidation]);
+    }
+
+    #[test]
+    fn an_overflow_of_one_message_takes_again_what_comes_later() {
+        let config =
+            QueuesConfig { publish_messages_max: 1, overflow_messages_max: 1, ..QueuesConfig::default() };
+        let (queue, mut messages) = queue(&config);
+        let mut overflow = Overflow::new(queue, &config);
+        assert!(trade(&mut overflow, 1) && trade(&mut overflow, 2) && !trade(&mut overflow, 3));
+        while messages.try_recv().is_ok() {
+            overflow.flush();
+        }
+        assert!(trade(&mut overflow, 4));
     }
 
     #[test]
@@ -283,7 +278,7 @@ mod tests {
         assert!(!overflow.is_behind() && trade(&mut overflow, 22));
         let shed = overflow.take_shed();
         let [shed] = &shed[..] else { panic!("{shed:?}") };
-        let gap = shed.gap(at(600));
+        let gap = shed.gap(WHY_SHED, at(600));
         assert_eq!((gap.missing_data_type, gap.reason), (DataType::Trade, GapReason::Shed));
         assert_eq!((gap.from_sequence, gap.to_sequence), (Some(12), Some(21)));
         assert_eq!((gap.from_time_us, gap.to_time_us), (Some(at(12)), Some(at(21))));
@@ -293,27 +288,28 @@ mod tests {
     }
 
     #[test]
-    fn liquidations_and_gaps_go_last_and_a_gap_without_a_place_is_not_forgotten() {
+    fn a_gap_has_a_reserve_and_without_a_place_even_there_is_not_forgotten() {
         let (mut overflow, mut messages) = overflow();
         (1..=11).for_each(|id| assert!(trade(&mut overflow, id)));
-        assert!(!trade(&mut overflow, 12));
-        assert!(liquidation(&mut overflow), "the reserve");
-        assert!(!liquidation(&mut overflow), "is one place of ten");
         let instrument = instrument();
-        let ids = (Some(13), Some(40));
-        let gap = Gap::new(
-            origin(&instrument),
-            at(41),
-            DataType::Trade,
-            ids.0,
-            ids.1,
-            None,
-            None,
-            GapReason::Sequence,
-            0,
-            None,
-        );
-        assert!(!offer(&mut overflow, &gap.into()));
+        let mut gap = |from, to| {
+            let (times, detail) = ((None, None), None);
+            let gap = Gap::new(
+                origin(&instrument),
+                at(41),
+                DataType::Trade,
+                Some(from),
+                Some(to),
+                times.0,
+                times.1,
+                GapReason::Sequence,
+                0,
+                detail,
+            );
+            offer(&mut overflow, &gap.into())
+        };
+        assert!(gap(12, 12), "the reserve");
+        assert!(!gap(13, 40), "is one place of ten");
         while messages.try_recv().is_ok() {
             overflow.flush();
         }
@@ -321,10 +317,10 @@ mod tests {
             .take_shed()
             .iter()
             .map(|shed| {
-                let gap = shed.gap(at(600));
+                let gap = shed.gap(WHY_SHED, at(600));
                 (gap.missing_data_type, gap.from_sequence.zip(gap.to_sequence))
             })
             .collect();
-        assert_eq!(declared, [(DataType::Trade, Some((12, 40))), (DataType::Liquidation, None)]);
+        assert_eq!(declared, [(DataType::Trade, Some((13, 40)))]);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct QueuesConfig {
     /// Bytes of those.
     pub(crate) publish_bytes_max: u32,
     /// Messages each connection holds besides, when that queue is full. Beyond them messages are shed, and declared in `gap`
-    /// messages; liquidations and gaps last.
+    /// messages: trades and liquidations last, they alone have the last fifth.
     pub(crate) overflow_messages_max: usize,
     /// Bytes of those.
     pub(crate) overflow_bytes_max: usize,

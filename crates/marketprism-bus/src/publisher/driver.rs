@@ -328,6 +328,7 @@ impl Driver {
             message_id: message.message_id,
             reason,
             detail: detail.to_owned(),
+            payload: message.payload,
         };
         if let Err(error) = self.report.try_send(lost) {
             tracing::trace!(%error, "nobody reads the losses; they are counted");

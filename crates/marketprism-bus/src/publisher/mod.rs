@@ -27,7 +27,7 @@ use driver::{Command, Driver};
 /// the queue is full, `publish` waits.
 const QUEUE_LEN: usize = 256;
 
-/// Losses not yet read by [`Publisher::take_losses`]' receiver; further ones are counted only.
+/// Losses beyond one whole window that are kept for [`Publisher::take_losses`]' receiver; further ones are counted only.
 const LOSSES_MAX: usize = 1024;
 
 /// How to publish.
@@ -163,6 +163,8 @@ pub struct Lost {
     pub reason: LossReason,
     /// Why, in the broker's words.
     pub detail: String,
+    /// What it said.
+    pub payload: Bytes,
 }
 
 /// Publishes through JetStream. Clones share one window; when the last one is dropped without
@@ -182,7 +184,7 @@ impl Bus {
     #[must_use]
     pub fn publisher(&self, config: PublisherConfig) -> Publisher {
         let (commands, queue) = mpsc::channel(QUEUE_LEN);
-        let (report, losses) = mpsc::channel(LOSSES_MAX);
+        let (report, losses) = mpsc::channel(config.in_flight_max.saturating_add(LOSSES_MAX));
         let metrics = PublisherMetrics::default();
         let mut driver = JoinSet::new();
         driver.spawn(Driver::new(self, config, metrics.clone(), queue, report).run());
@@ -251,7 +253,7 @@ impl Publisher {
     }
 
     /// The messages that will never be stored, as they are found; the first caller gets them. Bounded: a reader that
-    /// is 1024 behind misses further ones, which are then counted only.
+    /// is a window and 1024 behind misses further ones, which are then counted only.
     #[must_use]
     pub fn take_losses(&self) -> Option<mpsc::Receiver<Lost>> {
         self.losses.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -50,6 +50,59 @@ async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
     );
 }
 
+/// Changes the size of messages that the stream of order books takes; -1 is any.
+async fn set_book_bytes_max(rig: &Rig, bytes: i64) {
+    let ask = async |action: &str, body: String| -> Value {
+        let subject = format!("$JS.API.STREAM.{action}.ORDERBOOK_SNAP");
+        serde_json::from_slice(&rig.bus.ask(&subject, body.into()).await.unwrap()).unwrap()
+    };
+    let mut config = ask("INFO", String::new()).await["config"].clone();
+    config["max_msg_size"] = bytes.into();
+    let answer = ask("UPDATE", config.to_string()).await;
+    assert_eq!(answer["config"]["max_msg_size"], bytes, "{answer}");
+}
+
+#[tokio::test]
+async fn what_the_broker_refuses_is_declared() {
+    let rig = Rig::start().await;
+    rig.flowing().await;
+    set_book_bytes_max(&rig, 400).await;
+    poll_until(DEADLINE, "books are refused and declared", async || {
+        rig.collector.log().contains("message lost")
+            && rig.health().await["checks"]["publisher"]["status"] == "degraded"
+    })
+    .await;
+    rig.more_of_everything().await;
+    set_book_bytes_max(&rig, -1).await;
+    rig.more_of_everything().await;
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole();
+    let refused =
+        |gap: &&Value| gap["detail"].as_str().is_some_and(|detail| detail.contains("refused by the broker"));
+    let gaps: Vec<_> = stored.of(DataType::Gap).filter(refused).collect();
+    assert!(!gaps.is_empty() && gaps.iter().all(|gap| gap["missing_data_type"] == "orderbook"), "{gaps:?}");
+    // Each book names the one before it: the chain is whole but where a gap says so.
+    let mut last = std::collections::BTreeMap::new();
+    for book in stored.of(DataType::OrderBook) {
+        let symbol = (book["market_type"].clone().to_string(), book["symbol"].to_string());
+        let id = book["last_update_id"].as_u64().unwrap();
+        let (Some(previous), Some(before)) =
+            (book["previous_update_id"].as_u64(), last.insert(symbol.clone(), id))
+        else {
+            continue;
+        };
+        let mut next = before + 1;
+        for gap in
+            gaps.iter().filter(|gap| (gap["market_type"].to_string(), gap["symbol"].to_string()) == symbol)
+        {
+            if gap["from_sequence"].as_u64().unwrap() <= next {
+                next = next.max(gap["to_sequence"].as_u64().unwrap() + 1);
+            }
+        }
+        assert!(previous < next, "{symbol:?}: from {before} to {previous}: {gaps:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_memory_limit_that_is_met_holds_books_back_and_trades_flow() {
     let rig = Rig::start_with(|config| config["pressure"] = json!({ "memory_bytes_max": 16 << 20 })).await;
