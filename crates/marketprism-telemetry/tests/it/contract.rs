@@ -78,27 +78,32 @@ fn asked() -> Vec<(String, String)> {
     asked.into_iter().map(|(selector, asker)| (asker, format!("count({selector})"))).collect()
 }
 
-/// What has a symbol is counted as if there were as many streams as the collector tells one by one.
+/// Connections of the collector that its budget has room for: a thousand symbols of each market take fewer.
+const CONNECTIONS: u64 = 100;
+
+/// What grows is counted as if it had grown: with so many connections, and as many streams as the collector tells one by one.
 async fn within_budget(watched: &Watched) {
     let config = std::fs::read_to_string(root().join("config/collector.yaml")).unwrap();
-    let streams_max = config.split("streams_max: ").nth(1).unwrap().split_whitespace().next().unwrap();
-    let streams_max: u64 = streams_max.parse().unwrap();
-    let count = async |selector: &str| {
-        let answer = watched.query(&format!("count({selector}) or vector(0)")).await;
+    let streams = config.split("streams_max: ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let streams: u64 = streams.parse().unwrap();
+    let count = async |expr: String| {
+        let answer = watched.query(&format!("count({expr}) or vector(0)")).await;
         answer[0]["value"][1].as_str().unwrap().parse::<u64>().unwrap()
     };
     let budgets = series_budgets();
     assert_eq!(budgets.len(), 4, "{budgets:?}");
     for SeriesBudget { job, series_max } in budgets {
-        let fixed = count(&format!("{{job=\"{job}\", symbol=\"\"}}")).await;
-        let by_symbol = count(&format!("{{job=\"{job}\", symbol!=\"\"}}")).await;
-        let streams = count(&format!(
-            "count by (exchange, market_type, symbol, data_type) ({{job=\"{job}\", symbol!=\"\"}})"
-        ))
-        .await;
-        let most = fixed + streams_max * by_symbol.checked_div(streams).unwrap_or(0);
+        let of = |label: &str| format!("{{job=\"{job}\", {label}!=\"\"}}");
+        let each = async |label: &str, by: &str| {
+            let all = count(of(label)).await;
+            (all, all.div_ceil(count(format!("count by ({by}) ({})", of(label))).await.max(1)))
+        };
+        let (of_streams, a_stream) = each("symbol", "exchange, market_type, symbol, data_type").await;
+        let (of_connections, a_connection) = each("connection", "exchange, market_type, connection").await;
+        let fixed = count(format!("{{job=\"{job}\"}}")).await - of_streams - of_connections;
+        let most = fixed + streams * a_stream + CONNECTIONS * a_connection;
         println!(
-            "{job}: {fixed} series and {by_symbol} of {streams} streams, with {streams_max} streams {most} of {series_max} at most"
+            "{job}: {fixed} series, {a_stream} a stream, {a_connection} a connection: {most} of {series_max}"
         );
         assert!(most <= series_max, "{job}: {most} series, at most {series_max}");
     }
