@@ -160,7 +160,7 @@ impl PolledSession {
             Item {
                 polled,
                 poll: Poll::new(interval, instrument_id, seed.map(|seed| seed.event)),
-                liveness: Liveness::default(),
+                liveness: Liveness::new(polled.data_type),
                 published_book: seed.and_then(|seed| seed.sequence),
             }
         };
@@ -281,6 +281,6 @@ impl Session for PolledSession {
             .feeds
             .values()
             .flat_map(|(instrument, items)| items.iter().map(move |item| (instrument, item)));
-        items.map(|(instrument, item)| item.liveness.status(instrument, item.polled.data_type, now)).collect()
+        items.map(|(instrument, item)| item.liveness.status(instrument, now)).collect()
     }
 }

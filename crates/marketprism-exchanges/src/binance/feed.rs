@@ -38,7 +38,6 @@ pub(super) struct Live<T> {
 /// One stream.
 #[derive(Debug)]
 struct Stream {
-    data_type: DataType,
     /// Its name after the symbol.
     kind: &'static str,
     liveness: Liveness,
@@ -46,8 +45,28 @@ struct Stream {
 
 impl<T> Live<T> {
     fn new(data_type: DataType, kind: &'static str, heard: Option<Timestamp>, state: T) -> Self {
-        Self { stream: Stream { data_type, kind, liveness: Liveness::after(heard) }, state }
+        Self { stream: Stream { kind, liveness: Liveness::after(data_type, heard) }, state }
     }
+}
+
+impl Stream {
+    /// A push came and was taken, or cannot be read.
+    fn took(&mut self, event: Result<Timestamp, Rejected>, now: Timestamp) -> Result<(), Rejected> {
+        match event {
+            Ok(event) => self.liveness.received(now, Some(event)),
+            Err(_) => self.liveness.unreadable(now),
+        }
+        event.map(drop)
+    }
+}
+
+/// The streams that are only pushed.
+fn pushed<'f>(
+    funding: &'f mut Option<Live<Funding>>,
+    liquidations: &'f mut Option<Live<Liquidations>>,
+) -> impl Iterator<Item = &'f mut Stream> {
+    let funding = funding.iter_mut().map(|live| &mut live.stream);
+    funding.chain(liquidations.iter_mut().map(|live| &mut live.stream))
 }
 
 impl Feed {
@@ -135,15 +154,13 @@ impl Feed {
             && kind == mark_price::STREAM
         {
             let event = funding.event(data, context);
-            stream.liveness.received(now, event.as_ref().ok().copied());
-            return event.map(drop);
+            return stream.took(event, now);
         }
         if let Some(Live { state: liquidations, stream }) = &mut self.liquidations
             && kind == force_order::STREAM
         {
             let event = liquidations.event(data, context);
-            stream.liveness.received(now, event.as_ref().ok().copied());
-            return event.map(drop);
+            return stream.took(event, now);
         }
         let name = &self.name;
         Err(Rejected::new("unknown_event", format_args!("stream `{name}@{kind}` was not asked for")))
@@ -173,34 +190,28 @@ impl Feed {
         }
     }
 
-    /// Declares what was missed of the streams that are subscribed again.
-    pub(super) fn resume(
+    /// Declares what was missed of the streams that are only pushed.
+    pub(super) fn declare(
         &mut self,
         is_subscribed: impl Fn(&str) -> bool,
         now: Timestamp,
         out: &mut dyn Effects,
     ) {
         let Self { instrument, name, funding, liquidations, .. } = self;
-        let funding = funding.iter_mut().map(|live| &mut live.stream);
-        let liquidations = liquidations.iter_mut().map(|live| &mut live.stream);
-        for Stream { data_type, kind, liveness } in funding.chain(liquidations) {
-            if liveness.is_unheard() && is_subscribed(&format!("{name}@{kind}")) {
-                liveness.subscribed(*data_type, &mut Context { instrument, now, out });
-            }
+        let context = &mut Context { instrument, now, out };
+        for Stream { kind, liveness } in pushed(funding, liquidations) {
+            liveness.declare(|| is_subscribed(&format!("{name}@{kind}")), context);
         }
     }
 
     /// Names of the streams that are silent for too long, and what to do about each.
     pub(super) fn overdue(&mut self, now: Timestamp) -> Vec<(String, Verdict)> {
         let mut overdue = Vec::new();
-        for Stream { data_type, kind, liveness } in self.streams_mut() {
-            let verdict = match liveness.judge(now) {
-                Verdict::Fine => continue,
-                // Nobody is liquidated for days: another socket would not help.
-                _ if *data_type == DataType::Liquidation => Verdict::Resubscribe,
-                verdict @ (Verdict::Resubscribe | Verdict::Replace) => verdict,
-            };
-            overdue.push((*kind, verdict));
+        for Stream { kind, liveness } in self.streams_mut() {
+            let verdict = liveness.judge(now);
+            if verdict != Verdict::Fine {
+                overdue.push((*kind, verdict));
+            }
         }
         overdue.into_iter().map(|(kind, verdict)| (format!("{}@{kind}", self.name), verdict)).collect()
     }
@@ -230,12 +241,15 @@ impl Feed {
         if let Some(book) = &mut self.book {
             book.state.drain(context);
         }
+        for stream in pushed(&mut self.funding, &mut self.liquidations) {
+            stream.liveness.declare_unreadable(context);
+        }
     }
 
     pub(super) fn status(&self, now: Timestamp) -> impl Iterator<Item = StreamStatus> {
         let is_syncing = self.book.as_ref().is_some_and(|book| !book.state.local.is_live());
         self.streams().map(move |stream| {
-            let mut status = stream.liveness.status(&self.instrument, stream.data_type, now);
+            let mut status = stream.liveness.status(&self.instrument, now);
             if status.data_type == DataType::OrderBook && status.state == StreamState::Live && is_syncing {
                 status.state = StreamState::Syncing;
             }

@@ -269,7 +269,7 @@ impl Session for BinanceSession {
         for feed in &mut self.feeds {
             let has_it =
                 |name: &str| self.sockets.iter().any(|socket| socket.subscriptions.is_subscribed(name));
-            feed.resume(has_it, now, out);
+            feed.declare(has_it, now, out);
         }
         self.check_streams(now, out);
         for socket in &mut self.sockets {

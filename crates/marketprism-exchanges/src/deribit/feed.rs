@@ -52,10 +52,12 @@ impl Feed {
         Self {
             trades: wants(DataType::Trade).then(|| Trades {
                 line: TradeLine::new(last(DataType::Trade)),
-                liveness: Liveness::default(),
+                liveness: Liveness::new(DataType::Trade),
             }),
-            book: wants(DataType::OrderBook)
-                .then(|| BookFeed { sync: book(&instrument.instrument_id), liveness: Liveness::default() }),
+            book: wants(DataType::OrderBook).then(|| BookFeed {
+                sync: book(&instrument.instrument_id),
+                liveness: Liveness::new(DataType::OrderBook),
+            }),
             sampled: [Quantity::Funding, Quantity::OpenInterest]
                 .into_iter()
                 .filter(|quantity| wants(quantity.data_type()))
@@ -67,35 +69,31 @@ impl Feed {
         }
     }
 
-    /// The data types taken, each with how it is doing.
-    fn streams(&self) -> impl Iterator<Item = (DataType, &Liveness)> {
-        let trades = self.trades.iter().map(|trades| (DataType::Trade, &trades.liveness));
-        let book = self.book.iter().map(|book| (DataType::OrderBook, &book.liveness));
-        let sampled = self.sampled.iter().map(|sampled| (sampled.quantity.data_type(), &sampled.liveness));
-        let volatility = self.volatility.iter().map(|index| (DataType::VolatilityIndex, &index.liveness));
+    /// The streams taken.
+    fn streams(&self) -> impl Iterator<Item = &Liveness> {
+        let trades = self.trades.iter().map(|trades| &trades.liveness);
+        let book = self.book.iter().map(|book| &book.liveness);
+        let sampled = self.sampled.iter().map(|sampled| &sampled.liveness);
+        let volatility = self.volatility.iter().map(|index| &index.liveness);
         trades.chain(book).chain(sampled).chain(volatility)
     }
 
-    fn streams_mut(&mut self) -> impl Iterator<Item = (DataType, &mut Liveness)> {
-        let trades = self.trades.iter_mut().map(|trades| (DataType::Trade, &mut trades.liveness));
-        let book = self.book.iter_mut().map(|book| (DataType::OrderBook, &mut book.liveness));
-        let sampled =
-            self.sampled.iter_mut().map(|sampled| (sampled.quantity.data_type(), &mut sampled.liveness));
-        let volatility =
-            self.volatility.iter_mut().map(|index| (DataType::VolatilityIndex, &mut index.liveness));
-        trades.chain(book).chain(sampled).chain(volatility)
+    fn streams_mut(&mut self) -> impl Iterator<Item = &mut Liveness> {
+        let trades = self.trades.iter_mut().map(|trades| &mut trades.liveness);
+        let book = self.book.iter_mut().map(|book| &mut book.liveness);
+        trades.chain(book).chain(pushed(&mut self.sampled, &mut self.volatility))
     }
 
     /// Names of the channels they come from. Some name one twice, because two data types come from it.
     pub(super) fn channels(&self) -> impl Iterator<Item = String> {
         self.streams()
-            .filter_map(|(data_type, _)| Some(Channel::of(data_type)?.name(&self.instrument.instrument_id)))
+            .filter_map(|stream| Some(Channel::of(stream.data_type())?.name(&self.instrument.instrument_id)))
     }
 
     /// A socket is open, perhaps not the first one.
     pub(super) fn opened(&mut self, link: Link, is_first: bool, now: Timestamp) {
         if is_first {
-            self.streams_mut().for_each(|(_, liveness)| liveness.opened(now));
+            self.streams_mut().for_each(|stream| stream.opened(now));
         }
         if let Some(book) = &mut self.book {
             book.sync.opened(link, now);
@@ -111,7 +109,7 @@ impl Feed {
         out: &mut dyn Effects,
     ) {
         if is_last {
-            self.streams_mut().for_each(|(_, liveness)| liveness.closed(heard));
+            self.streams_mut().for_each(|stream| stream.closed(heard));
         }
         if let Some(trades) = self.trades.as_mut().filter(|_| is_last) {
             trades.line.closed();
@@ -137,7 +135,9 @@ impl Feed {
             (Channel::Trades, Some(trades), ..) => trades.event(data, context),
             (Channel::Volatility, .., Some(volatility)) => volatility.event(data, context),
             (Channel::Ticker, ..) if !self.sampled.is_empty() => {
-                let ticker: Ticker = decode::from_str(data)?;
+                let ticker: Ticker = decode::from_str(data).inspect_err(|_| {
+                    self.sampled.iter_mut().for_each(|sampled| sampled.liveness.unreadable(now));
+                })?;
                 let events = self.sampled.iter_mut().map(|sampled| sampled.event(&ticker, context));
                 events.fold(Ok(()), Result::and)
             }
@@ -158,6 +158,11 @@ impl Feed {
             book.sync.tick(context);
         }
         self.sampled.iter_mut().for_each(|sampled| sampled.tick(context));
+        for stream in pushed(&mut self.sampled, &mut self.volatility) {
+            // Where something of it comes, it is subscribed.
+            let is_heard = stream.is_heard();
+            stream.declare(|| is_heard, context);
+        }
     }
 
     /// The path of what is to be asked of REST now. An instrument has trades that may be missing or bars, never both.
@@ -200,7 +205,7 @@ impl Feed {
     /// Streams that have brought nothing for too long.
     pub(super) fn overdue(&mut self, now: Timestamp) -> impl Iterator<Item = (DataType, Verdict)> {
         self.streams_mut()
-            .map(move |(data_type, liveness)| (data_type, liveness.judge(now)))
+            .map(move |stream| (stream.data_type(), stream.judge(now)))
             .filter(|(_, verdict)| *verdict != Verdict::Fine)
     }
 
@@ -220,19 +225,29 @@ impl Feed {
             book.sync.drain(context);
         }
         self.sampled.iter_mut().for_each(|sampled| sampled.publish_pending(context));
+        pushed(&mut self.sampled, &mut self.volatility).for_each(|stream| stream.declare_unreadable(context));
     }
 
     /// How each stream is doing; a book that flows is not yet a right one.
     pub(super) fn status(&self, now: Timestamp) -> impl Iterator<Item = StreamStatus> {
-        self.streams().map(move |(data_type, liveness)| {
-            let mut status = liveness.status(&self.instrument, data_type, now);
+        self.streams().map(move |stream| {
+            let mut status = stream.status(&self.instrument, now);
             let is_built = self.book.as_ref().is_none_or(|book| book.sync.is_live());
-            if data_type == DataType::OrderBook && !is_built && status.state == StreamState::Live {
+            if status.data_type == DataType::OrderBook && !is_built && status.state == StreamState::Live {
                 status.state = StreamState::Syncing;
             }
             status
         })
     }
+}
+
+/// The streams that are only pushed.
+fn pushed<'f>(
+    sampled: &'f mut [Sampled],
+    volatility: &'f mut Option<Volatility>,
+) -> impl Iterator<Item = &'f mut Liveness> {
+    let sampled = sampled.iter_mut().map(|sampled| &mut sampled.liveness);
+    sampled.chain(volatility.iter_mut().map(|index| &mut index.liveness))
 }
 
 impl Trades {

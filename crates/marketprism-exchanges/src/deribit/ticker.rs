@@ -50,7 +50,7 @@ impl Sampled {
     pub(super) fn new(quantity: Quantity, published: Option<Timestamp>, heard: Option<Timestamp>) -> Self {
         Self {
             quantity,
-            liveness: Liveness::after(heard),
+            liveness: Liveness::after(quantity.data_type(), heard),
             seen: Latest::new(published),
             published: None,
             pending: None,
@@ -62,8 +62,15 @@ impl Sampled {
     /// # Errors
     /// When a field of it cannot be right.
     pub(super) fn event(&mut self, ticker: &Ticker, context: &mut Context<'_>) -> Result<(), Rejected> {
-        self.liveness.received(context.now, Some(ticker.event));
-        self.liveness.subscribed(self.quantity.data_type(), context);
+        let taken = self.take(ticker, context);
+        match taken {
+            Ok(()) => self.liveness.received(context.now, Some(ticker.event)),
+            Err(_) => self.liveness.unreadable(context.now),
+        }
+        taken
+    }
+
+    fn take(&mut self, ticker: &Ticker, context: &mut Context<'_>) -> Result<(), Rejected> {
         if !self.seen.is_news(ticker.event) {
             context.out.note(Note::Duplicate { data_type: self.quantity.data_type() });
             return Ok(());

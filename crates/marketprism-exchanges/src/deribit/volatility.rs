@@ -36,7 +36,11 @@ pub(super) struct Volatility {
 impl Volatility {
     /// Continues after what was published before this process started.
     pub(super) fn new(seed: Option<Timestamp>) -> Self {
-        Self { liveness: Liveness::after(seed), seen: Latest::new(seed), bars: BarPoll::new(seed) }
+        Self {
+            liveness: Liveness::after(DataType::VolatilityIndex, seed),
+            seen: Latest::new(seed),
+            bars: BarPoll::new(seed),
+        }
     }
 
     /// A value arrived on the socket.
@@ -44,17 +48,25 @@ impl Volatility {
     /// # Errors
     /// When it is none.
     pub(super) fn event(&mut self, data: &str, context: &mut Context<'_>) -> Result<(), Rejected> {
+        let taken = self.take(data, context);
+        match taken {
+            Ok(event) => self.liveness.received(context.now, Some(event)),
+            Err(_) => self.liveness.unreadable(context.now),
+        }
+        taken.map(drop)
+    }
+
+    /// Gives its time.
+    fn take(&mut self, data: &str, context: &mut Context<'_>) -> Result<Timestamp, Rejected> {
         let VolatilityEvent { volatility, event } = decode::from_str(data)?;
-        self.liveness.received(context.now, Some(event));
-        self.liveness.subscribed(DataType::VolatilityIndex, context);
         if !self.seen.is_news(event) {
             context.out.note(Note::Duplicate { data_type: DataType::VolatilityIndex });
-            return Ok(());
+            return Ok(event);
         }
         let origin = context.origin(Source::Ws);
         context.emit(VolatilityIndex::new(origin, event, volatility, None, None, None, None).into())?;
         self.seen.set(event);
-        Ok(())
+        Ok(event)
     }
 }
 

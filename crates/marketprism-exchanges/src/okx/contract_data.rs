@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use marketprism_core::message::{FundingRate, Liquidation, OpenInterest};
 use marketprism_core::{Decimal, Source, TakerSide, Timestamp};
 use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
 
 use super::trades::base_quantity;
 use crate::context::{Context, SECOND};
@@ -88,7 +89,9 @@ impl OpenInterestRow {
 /// ```
 #[derive(Debug, Deserialize)]
 pub(super) struct LiquidationRow<'a> {
-    pub(super) details: Vec<LiquidationDetail>,
+    /// Of [`LiquidationDetail`]s.
+    #[serde(borrow)]
+    pub(super) details: &'a RawValue,
     #[serde(borrow, rename = "instId")]
     pub(super) instrument_id: Cow<'a, str>,
 }

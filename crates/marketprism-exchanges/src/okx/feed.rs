@@ -36,7 +36,6 @@ pub(super) struct Feed {
 /// One data type of it.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) data_type: DataType,
     pub(super) channel: Channel,
     pub(super) liveness: Liveness,
     /// Of streams whose values have nothing but their time to tell them apart.
@@ -51,7 +50,7 @@ impl Stream {
         if is_news {
             self.latest.set(event);
         } else {
-            out.note(Note::Duplicate { data_type: self.data_type });
+            out.note(Note::Duplicate { data_type: self.liveness.data_type() });
         }
         is_news
     }
@@ -67,7 +66,7 @@ impl Feed {
             .filter_map(|data_type| {
                 let channel = Channel::of(data_type)?;
                 let latest = Latest::new(seed(data_type).map(|seed| seed.event));
-                Some(Stream { data_type, channel, liveness: Liveness::after(heard), latest })
+                Some(Stream { channel, liveness: Liveness::after(data_type, heard), latest })
             })
             .collect();
         let is_taken = |channel| streams.iter().any(|stream| stream.channel == channel);
@@ -80,13 +79,7 @@ impl Feed {
 
     /// What a stream is called in requests.
     pub(super) fn arg(&self, channel: Channel) -> Arg {
-        let name = match channel {
-            Channel::LiquidationOrders => liquidations_of(&self.instrument).to_owned(),
-            Channel::Books | Channel::Trades | Channel::FundingRate | Channel::OpenInterest => {
-                self.instrument.instrument_id.clone()
-            }
-        };
-        Arg { channel, name }
+        arg(&self.instrument, channel)
     }
 
     pub(super) fn args(&self) -> impl Iterator<Item = Arg> {
@@ -131,12 +124,18 @@ impl Feed {
                 }
                 Ok(())
             }
-            (Some(stream), Channel::FundingRate, ..) => decode::each(push.data, |row: FundingRow| {
-                if stream.is_news(row.ts, now, context.out) { row.emit(&mut context) } else { Ok(()) }
-            }),
-            (Some(stream), Channel::OpenInterest, ..) => decode::each(push.data, |row: OpenInterestRow| {
-                if stream.is_news(row.ts, now, context.out) { row.emit(&mut context) } else { Ok(()) }
-            }),
+            (Some(stream), Channel::FundingRate, ..) => {
+                let pushed = decode::each(push.data, |row: FundingRow| {
+                    if stream.is_news(row.ts, now, context.out) { row.emit(&mut context) } else { Ok(()) }
+                });
+                pushed.inspect_err(|_| stream.liveness.unreadable(now))
+            }
+            (Some(stream), Channel::OpenInterest, ..) => {
+                let pushed = decode::each(push.data, |row: OpenInterestRow| {
+                    if stream.is_news(row.ts, now, context.out) { row.emit(&mut context) } else { Ok(()) }
+                });
+                pushed.inspect_err(|_| stream.liveness.unreadable(now))
+            }
             _ => {
                 let arg = Arg { channel, name: push.name.clone().into_owned() };
                 Err(Rejected::new("unknown_event", format_args!("{arg} was not asked for")))
@@ -144,8 +143,26 @@ impl Feed {
         }
     }
 
-    /// A liquidation of this instrument.
-    pub(super) fn liquidation(
+    /// Liquidations of this instrument, as many as can be read.
+    pub(super) fn liquidations(
+        &mut self,
+        details: &str,
+        now: Timestamp,
+        out: &mut dyn Effects,
+    ) -> Result<(), Rejected> {
+        let taken = decode::each(details, |detail| self.liquidation(detail, now, out));
+        taken.inspect_err(|_| self.unreadable_liquidations(now))
+    }
+
+    /// A push of liquidations, perhaps of this instrument, cannot be read.
+    pub(super) fn unreadable_liquidations(&mut self, now: Timestamp) {
+        let is_it = |stream: &&mut Stream| stream.channel == Channel::LiquidationOrders;
+        if let Some(stream) = self.streams.iter_mut().find(is_it) {
+            stream.liveness.unreadable(now);
+        }
+    }
+
+    fn liquidation(
         &mut self,
         detail: LiquidationDetail,
         now: Timestamp,
@@ -193,21 +210,17 @@ impl Feed {
         }
     }
 
-    /// Declares what was missed of the streams that are subscribed again.
-    pub(super) fn resume(
+    /// Declares what was missed of the streams that are only pushed.
+    pub(super) fn declare(
         &mut self,
         is_acknowledged: impl Fn(&Arg) -> bool,
         now: Timestamp,
         out: &mut dyn Effects,
     ) {
-        for at in 0..self.streams.len() {
-            let unheard = self.streams.get(at).filter(|stream| stream.liveness.is_unheard());
-            let Some(channel) = unheard.map(|stream| stream.channel) else { continue };
-            if is_acknowledged(&self.arg(channel))
-                && let Some(Stream { liveness, data_type, .. }) = self.streams.get_mut(at)
-            {
-                liveness.subscribed(*data_type, &mut Context { instrument: &self.instrument, now, out });
-            }
+        let Self { instrument, streams, .. } = self;
+        let context = &mut Context { instrument, now, out };
+        for Stream { channel, liveness, .. } in streams {
+            liveness.declare(|| is_acknowledged(&arg(instrument, *channel)), context);
         }
     }
 
@@ -220,11 +233,14 @@ impl Feed {
         if let Some(book) = &mut self.book {
             book.drain(&mut context);
         }
+        for stream in &mut self.streams {
+            stream.liveness.declare_unreadable(&mut context);
+        }
     }
 
     /// How a stream is doing; `is_acknowledged` where a socket has it.
     pub(super) fn status(&self, stream: &Stream, is_acknowledged: bool, now: Timestamp) -> StreamStatus {
-        let mut status = stream.liveness.status(&self.instrument, stream.data_type, now);
+        let mut status = stream.liveness.status(&self.instrument, now);
         let is_book_wrong = self.book.as_ref().is_some_and(|book| !book.is_live());
         status.state = match (stream.channel, status.state) {
             (Channel::Books, StreamState::Live) if is_book_wrong => StreamState::Syncing,
@@ -236,6 +252,16 @@ impl Feed {
         };
         status
     }
+}
+
+fn arg(instrument: &Instrument, channel: Channel) -> Arg {
+    let name = match channel {
+        Channel::LiquidationOrders => liquidations_of(instrument).to_owned(),
+        Channel::Books | Channel::Trades | Channel::FundingRate | Channel::OpenInterest => {
+            instrument.instrument_id.clone()
+        }
+    };
+    Arg { channel, name }
 }
 
 /// The type of instruments whose liquidations one channel has.

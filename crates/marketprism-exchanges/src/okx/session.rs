@@ -88,14 +88,23 @@ impl OkxSession {
         now: Timestamp,
         out: &mut dyn Effects,
     ) -> Result<(), Rejected> {
-        decode::each(push.data, |row: LiquidationRow<'_>| {
+        let mut is_of_somebody = true;
+        let taken = decode::each(push.data, |row: LiquidationRow<'_>| {
             let Some(feed) = find(&mut self.feeds, &row.instrument_id) else {
                 out.note(Note::Ignored { what: "liquidation_of_another" });
                 return Ok(());
             };
-            let details = row.details.into_iter().map(|detail| feed.liquidation(detail, now, out));
-            // Each is taken, whatever is wrong with those before it.
-            details.fold(Ok(()), Result::and)
+            feed.liquidations(row.details.get(), now, out).inspect_err(|_| is_of_somebody = false)
+        });
+        taken.inspect_err(|_| {
+            // Of whom it is cannot be read either.
+            if is_of_somebody {
+                let concerned = self
+                    .feeds
+                    .iter_mut()
+                    .filter(|feed| feed.arg(Channel::LiquidationOrders).name == push.name);
+                concerned.for_each(|feed| feed.unreadable_liquidations(now));
+            }
         })
     }
 
@@ -253,7 +262,7 @@ impl Session for OkxSession {
         for feed in &mut self.feeds {
             let has_it =
                 |arg: &Arg| self.sockets.iter().any(|socket| socket.subscriptions.is_acknowledged(arg));
-            feed.resume(has_it, now, out);
+            feed.declare(has_it, now, out);
         }
         self.check_streams(now, out);
         for socket in &mut self.sockets {

@@ -144,6 +144,14 @@ fn absent_values_are_no_zeros_and_bad_ones_are_named() {
         (told[0].open_interest_base, told[0].open_interest.unwrap().to_string()),
         (None, "0.5".into())
     );
+    driver.tick();
+    let gaps = driver.recorded.gaps();
+    let undecodable: Vec<_> = gaps
+        .iter()
+        .filter(|gap| gap.reason == GapReason::Undecodable)
+        .map(|gap| gap.missing_data_type)
+        .collect();
+    assert_eq!(undecodable, [DataType::FundingRate, DataType::OpenInterest]);
 }
 
 const VOLATILITY: &[DataType] = &[DataType::VolatilityIndex];
@@ -190,6 +198,15 @@ fn window(path: &str) -> (u64, u64) {
     assert!(path.starts_with("/api/v2/public/get_volatility_index_data?currency=BTC&"), "{path}");
     assert!(path.ends_with("&resolution=60"), "{path}");
     ((value("start_timestamp=") - minute(0)) / MINUTE, value("end_timestamp="))
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_declared() {
+    let mut driver = open(VOLATILITY);
+    driver.frame(&volatility(0, "\"x\"")).unwrap_err();
+    driver.pass(100);
+    let gaps = driver.recorded.gaps();
+    assert!(gaps.len() == 1 && gaps[0].reason == GapReason::Undecodable, "{gaps:?}");
 }
 
 #[test]
@@ -307,6 +324,7 @@ fn what_is_pushed_while_nobody_listens_is_declared_when_it_comes_again() {
     driver.opened();
     settle(&mut driver);
     feed(&mut driver, &ticker(BTC, 9_000, "1.0e6", "0.0001", "50000.0"));
+    driver.tick();
     let gaps = driver.recorded.gaps();
     let declared: Vec<_> =
         gaps.iter().map(|gap| (gap.missing_data_type, gap.from_time_us, gap.to_time_us)).collect();

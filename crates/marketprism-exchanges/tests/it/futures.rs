@@ -1,7 +1,7 @@
 //! USDⓈ-M beyond trades and books: funding, liquidations, open interest, the two ratios; dated contracts.
 
 use marketprism_core::message::{FundingRate, Liquidation, LsrAllAccount, LsrTopPosition, OpenInterest};
-use marketprism_core::{DataType, Instrument, MarketType, Source, TakerSide};
+use marketprism_core::{DataType, GapReason, Instrument, MarketType, Source, TakerSide};
 use marketprism_exchanges::registry::{self, Seed, SessionConfig};
 use marketprism_exchanges::{FetchFailed, Link, Pressure, Request, StreamState};
 use serde_json::{Value, json};
@@ -230,6 +230,12 @@ fn a_bad_field_of_a_push_is_named() {
         let rejected = driver.frame(&framed(&format!("btcusdt@{kind}"), &data)).unwrap_err();
         assert!(rejected.reason == "invalid_field" && rejected.detail.contains(expected), "{rejected}");
         assert!(driver.recorded.messages.is_empty());
+        driver.pass(100);
+        let gaps = driver.recorded.gaps();
+        assert!(
+            gaps.len() == 1 && gaps[0].reason == GapReason::Undecodable,
+            "its absence is a fact: {gaps:?}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Funding, open interest, liquidations.
 
 use marketprism_core::message::{FundingRate, Liquidation, OpenInterest};
-use marketprism_core::{DataType, MarketType, TakerSide};
+use marketprism_core::{DataType, GapReason, MarketType, TakerSide};
 use marketprism_exchanges::registry;
 use serde_json::{Value, json};
 
@@ -123,6 +123,30 @@ fn one_bad_detail_costs_only_itself() {
     let rejected = driver.frame(&liquidations(&[("BTC-USDT-SWAP", &details)])).unwrap_err();
     assert!(rejected.reason == "invalid_field" && rejected.detail.contains("price"), "{rejected}");
     assert_eq!(driver.recorded.of::<Liquidation<'_>>(DataType::Liquidation).len(), 2);
+    driver.pass(100);
+    assert_eq!(undecodable(&driver), [("BTC-USDT".to_owned(), DataType::Liquidation)]);
+}
+
+/// Symbols and data types of what is declared as such.
+fn undecodable(driver: &Driver) -> Vec<(String, DataType)> {
+    let gaps = driver.recorded.gaps();
+    let gaps = gaps.iter().filter(|gap| gap.reason == GapReason::Undecodable);
+    gaps.map(|gap| (gap.symbol.to_string(), gap.missing_data_type)).collect()
+}
+
+#[test]
+fn a_push_that_cannot_be_read_is_declared() {
+    let mut driver = contracts();
+    driver.frame(&push("funding-rate", "BTC-USDT-SWAP", &json!({ "fundingRate": 7 }))).unwrap_err();
+    driver.frame(&push("open-interest", "BTC-USDT-SWAP", &json!({ "oi": [] }))).unwrap_err();
+    driver.pass(100);
+    let of_btc = |data_type| ("BTC-USDT".to_owned(), data_type);
+    assert_eq!(undecodable(&driver), [of_btc(DataType::FundingRate), of_btc(DataType::OpenInterest)]);
+
+    let mut driver = contracts();
+    driver.frame(&liquidations(&[]).replace("[]", "[{\"instId\":null}]")).unwrap_err();
+    driver.pass(100);
+    assert_eq!(undecodable(&driver).len(), 2, "of whom it was is unknown");
 }
 
 #[test]

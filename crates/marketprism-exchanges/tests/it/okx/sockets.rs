@@ -235,7 +235,7 @@ fn a_stream_that_falls_silent_is_asked_for_again_and_then_the_socket_is_replaced
     }
     acknowledge(&mut driver);
     let mut asked = Vec::new();
-    for second in 0..130 {
+    for second in 0..190 {
         pass(&mut driver, 1);
         for (operation, args, _) in acknowledge(&mut driver) {
             let is_trades = names(&args).contains(&"trades/BTC-USDT".to_owned());
