@@ -123,8 +123,35 @@ impl Rest {
     /// Gets a path that weighs so much against one of the exchange's limits, after waiting for budget and for a pause the
     /// exchange has imposed.
     pub(crate) async fn get(&self, path: &str, weight: u32, limit: &str) -> Result<Bytes, FetchFailed> {
-        // Only fails when closed, which never happens; then the request goes ahead unbounded by it.
-        let _place = self.host.concurrent.acquire().await.ok();
+        self.wait_for_budget(path, weight, limit).await;
+        // The place comes last: nobody waits for a budget or a pause on one that others could use.
+        let _place = loop {
+            if let Some(closed) = self.host.gate.closed().filter(|closed| closed.remaining() > PATIENCE) {
+                return Err(FetchFailed::Status {
+                    status: closed.status,
+                    retry_after_seconds: Some(closed.remaining().as_secs()),
+                    body: closed.why,
+                });
+            }
+            self.host.gate.opened().await;
+            // Only fails when closed, which never happens; then the request goes ahead unbounded by it.
+            let place = self.host.concurrent.acquire().await.ok();
+            if self.host.gate.closed().is_none() {
+                break place;
+            }
+        };
+        let answer = self.ask(path).await;
+        match &answer {
+            Ok(_) => self.metrics.rest_requests_total.increment(1),
+            Err(error) => {
+                self.metrics.rest_failures_total.increment(1);
+                self.obey(error);
+            }
+        }
+        answer
+    }
+
+    async fn wait_for_budget(&self, path: &str, weight: u32, limit: &str) {
         if let Some(budget) = self.host.budgets.get(limit) {
             let weight = NonZeroU32::new(weight.clamp(1, budget.weight_max)).unwrap_or(NonZeroU32::MIN);
             if budget.limiter.until_n_ready(weight).await.is_err() {
@@ -143,23 +170,6 @@ impl Rest {
                 "request names a limit that the exchange has not"
             );
         }
-        if let Some(closed) = self.host.gate.closed().filter(|closed| closed.remaining() > PATIENCE) {
-            return Err(FetchFailed::Status {
-                status: closed.status,
-                retry_after_seconds: Some(closed.remaining().as_secs()),
-                body: closed.why,
-            });
-        }
-        self.host.gate.opened().await;
-        let answer = self.ask(path).await;
-        match &answer {
-            Ok(_) => self.metrics.rest_requests_total.increment(1),
-            Err(error) => {
-                self.metrics.rest_failures_total.increment(1);
-                self.obey(error);
-            }
-        }
-        answer
     }
 
     async fn ask(&self, path: &str) -> Result<Bytes, FetchFailed> {
@@ -275,6 +285,20 @@ mod tests {
         assert_eq!([skew(date, 0), skew(date, 999_999)], [Some(0), Some(0)]);
         assert_eq!([skew(date, 3_200_000), skew(date, -2_000_000)], [Some(3), Some(-2)]);
         assert_eq!(skew("yesterday", 0), None);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_its_budget_takes_no_place_of_those_who_need_not() {
+        let usdm = rest(&Hosts::default(), "https://x.example", "binance_usdm");
+        let ratios = &usdm.host.budgets["statistics"];
+        let all = NonZeroU32::new(ratios.weight_max).unwrap();
+        ratios.limiter.check_n(all).unwrap().unwrap();
+        let mut waiting: Vec<_> =
+            (0..2 * CONCURRENT_MAX).map(|_| Box::pin(usdm.get("/ratios", 1, "statistics"))).collect();
+        for request in &mut waiting {
+            assert!(futures_util::poll!(request).is_pending());
+        }
+        assert_eq!(usdm.host.concurrent.available_permits(), CONCURRENT_MAX);
     }
 
     #[test]

@@ -43,11 +43,16 @@ impl Gauges {
         })
     }
 
-    pub(super) fn set(&mut self, shared: &Shared) {
+    /// Reads the process's sockets, now and then. Takes milliseconds on a busy machine, so the board must not be held
+    /// meanwhile: every connection writes to it.
+    pub(super) fn measure_process(&mut self) {
         if self.turn == 0 {
             self.set_resources();
         }
         self.turn = (self.turn + 1) % RESOURCES_EVERY;
+    }
+
+    pub(super) fn set(&mut self, shared: &Shared) {
         let books = shared.streams().filter(|(.., stream)| stream.data_type == DataType::OrderBook);
         self.resources.orderbook_objects.set(count(books.count()));
         self.set_exchanges(shared);

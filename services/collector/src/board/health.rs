@@ -43,6 +43,7 @@ pub(crate) async fn report(
                 nats.unhealthy(format!("{status:?}: messages wait in bounded queues"));
             }
         }
+        gauges.measure_process();
         let shared = board.lock();
         match shared.complaints() {
             complaints if complaints.is_empty() => exchanges.healthy(),
