@@ -5,6 +5,9 @@ use super::model::{Dashboard, Panel, Row, Variable};
 /// What is chosen at the top, as a selector.
 const CHOSEN: &str = r#"exchange=~"$exchange",market_type=~"$market_type",data_type=~"$data_type""#;
 
+/// The four that run for ever.
+const SERVICES: &str = r#"job=~"collector|hot-storage|cold-storage|monitoring""#;
+
 pub(super) const EXCHANGE: Variable = Variable { name: "exchange", metric: "marketprism_collector_streams" };
 pub(super) const MARKET_TYPE: Variable = Variable { name: "market_type", ..EXCHANGE };
 const DATA_TYPE: Variable = Variable { name: "data_type", ..EXCHANGE };
@@ -36,24 +39,35 @@ fn overview() -> Row {
         "histogram_quantile(0.95, sum by (le) (rate(marketprism_nats_publish_duration_seconds_bucket[5m])))";
     let cpu = |job| format!("sum(rate(process_cpu_seconds_total{{job=\"{job}\"}}[1m]))");
     let rss = |job| format!("sum(process_resident_memory_bytes{{job=\"{job}\"}})");
-    Row {
-        title: "System overview",
-        panels: vec![
-            Panel::up("Collector", "max(up{job=\"collector\"})"),
-            Panel::up("Broker", "max(marketprism_broker_connected)"),
-            Panel::up("hot-storage", "max(up{job=\"hot-storage\"})"),
-            Panel::up("cold-storage", "max(up{job=\"cold-storage\"})"),
-            Panel::stat("Ingest rate", "cps", ingest).colours("red", &[("yellow", 1.0), ("green", 100.0)]),
-            Panel::stat("Publish latency p95", "s", p95).colours("green", &[("yellow", 0.05), ("red", 0.1)]),
-            Panel::stat("JetStream storage", "bytes", "max(gnatsd_varz_jetstream_stats_storage)"),
-            Panel::stat("Firing alerts", "none", "count(ALERTS{alertstate=\"firing\"}) or vector(0)")
-                .colours("green", &[("red", 1.0)]),
-            Panel::stat("hot-storage CPU", "percentunit", &cpu("hot-storage")).says("Of one core."),
-            Panel::stat("cold-storage CPU", "percentunit", &cpu("cold-storage")).says("Of one core."),
-            Panel::stat("hot-storage memory", "bytes", &rss("hot-storage")),
-            Panel::stat("cold-storage memory", "bytes", &rss("cold-storage")),
-        ],
-    }
+    let state = [
+        Panel::up("Collector", "max(up{job=\"collector\"})"),
+        Panel::up("Broker", "max(marketprism_broker_connected)"),
+        Panel::up("hot-storage", "max(up{job=\"hot-storage\"})"),
+        Panel::up("cold-storage", "max(up{job=\"cold-storage\"})"),
+        Panel::stat("Ingest rate", "cps", ingest).colours("red", &[("yellow", 1.0), ("green", 100.0)]),
+        Panel::stat("Publish latency p95", "s", p95).colours("green", &[("yellow", 0.05), ("red", 0.1)]),
+        Panel::stat("JetStream storage", "bytes", "max(gnatsd_varz_jetstream_stats_storage)"),
+        Panel::stat("Firing alerts", "none", "count(ALERTS{alertstate=\"firing\"}) or vector(0)")
+            .colours("green", &[("red", 1.0)]),
+    ];
+    let use_of_resources = [
+        Panel::stat("Broker's clients", "none", "max(gnatsd_varz_connections)")
+            .colours("red", &[("yellow", 1.0), ("green", 4.0)])
+            .says("Four services, each with a connection or more."),
+        Panel::stat(
+            "Cores in use",
+            "none",
+            &format!("sum(rate(process_cpu_seconds_total{{{SERVICES}}}[1m]))"),
+        )
+        .says("By the four services together; broker and ClickHouse besides."),
+        Panel::stat("hot-storage CPU", "percentunit", &cpu("hot-storage")).says("Of one core."),
+        Panel::stat("cold-storage CPU", "percentunit", &cpu("cold-storage")).says("Of one core."),
+        Panel::stat("hot-storage memory", "bytes", &rss("hot-storage")),
+        Panel::stat("cold-storage memory", "bytes", &rss("cold-storage")),
+    ];
+    // Eight and six of them in a line.
+    let panels = state.map(|panel| panel.wide(3)).into_iter().chain(use_of_resources).collect();
+    Row { title: "System overview", panels }
 }
 
 fn hops() -> Row {
@@ -63,8 +77,8 @@ fn hops() -> Row {
     Row {
         title: "Data pipeline",
         panels: vec![
-            Panel::lines("Collected by exchange", "cps", &format!("sum by (exchange) ({collected})"), "{{exchange}}"),
-            Panel::lines("Collected by data type", "cps", &format!("sum by (data_type) ({collected})"), "{{data_type}}"),
+            Panel::lines("Collected by exchange", "cps", &format!("sum by (exchange) ({collected})"), "{{exchange}}").wide(12),
+            Panel::lines("Collected by data type", "cps", &format!("sum by (data_type) ({collected})"), "{{data_type}}").wide(12),
             Panel::lines("Stored in the hot tier", "cps", &format!("sum by (data_type) ({stored})"), "{{data_type}}"),
             Panel::lines("Copied to the cold tier", "cps", "rate(marketprism_cold_rows_copied_total[1m])", "{{table}}"),
             Panel::lines("Stored of what was collected", "percentunit", &format!(
@@ -74,11 +88,13 @@ fn hops() -> Row {
             Panel::lines("Waiting for the hot tier", "s", "marketprism_storage_backlog_lag_seconds", "{{stream}}"),
             Panel::lines("Hot tier: lag", "s", "marketprism_storage_lag_seconds", "{{data_type}}"),
             Panel::lines("Cold tier: lag", "s", "marketprism_cold_replication_lag_seconds", "{{table}}"),
+            Panel::lines("Can never be stored", "percent", "marketprism_storage_error_rate_percent", "of all messages")
+            .wide(12).says("They become dead letters."),
             Panel::lines("Gaps declared", "none", &format!(
                 "sum by (exchange, market_type) (increase(marketprism_collector_gaps_total{{{}}}[5m]))",
                 r#"exchange=~"$exchange",market_type=~"$market_type""#
             ), "{{exchange}} {{market_type}}")
-            .says("What an exchange sent and we have not: each is a row in `gaps`."),
+            .wide(12).says("What an exchange sent and we have not: each is a row in `gaps`."),
         ],
     }
 }
@@ -133,32 +149,26 @@ fn probes() -> Row {
 }
 
 fn services() -> Row {
-    let of_services = "job=~\"collector|hot-storage|cold-storage|monitoring\"";
     Row {
         title: "Services",
         panels: vec![
             Panel::lines(
                 "Memory",
                 "bytes",
-                &format!("process_resident_memory_bytes{{{of_services}}}"),
+                &format!("process_resident_memory_bytes{{{SERVICES}}}"),
                 "{{job}}",
             ),
             Panel::lines(
                 "CPU",
                 "percentunit",
-                &format!("sum by (job) (rate(process_cpu_seconds_total{{{of_services}}}[1m]))"),
+                &format!("sum by (job) (rate(process_cpu_seconds_total{{{SERVICES}}}[1m]))"),
                 "{{job}}",
             ),
-            Panel::lines(
-                "File descriptors",
-                "none",
-                &format!("process_open_fds{{{of_services}}}"),
-                "{{job}}",
-            ),
+            Panel::lines("File descriptors", "none", &format!("process_open_fds{{{SERVICES}}}"), "{{job}}"),
             Panel::lines(
                 "Uptime",
                 "s",
-                &format!("time() - process_start_time_seconds{{{of_services}}}"),
+                &format!("time() - process_start_time_seconds{{{SERVICES}}}"),
                 "{{job}}",
             )
             .wide(12),
