@@ -19,6 +19,17 @@ const ONLY_THEN: &[(&str, &str)] = &[
     ("probe_ssl_earliest_cert_expiry", "where a probe reached a server that speaks TLS: tests reach none"),
 ];
 
+/// What every process tells of itself.
+const OF_PROCESSES: &[&str] = &[
+    "resident_memory_bytes",
+    "virtual_memory_bytes",
+    "cpu_seconds_total",
+    "open_fds",
+    "max_fds",
+    "threads",
+    "start_time_seconds",
+];
+
 /// Started pipelines have been scraped, polled and copied once by then.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -73,6 +84,10 @@ fn asked() -> Vec<(String, String)> {
         let name = selector.split('{').next().unwrap();
         let selector = if histograms.contains(name) { selector.replace('{', "_bucket{") } else { selector };
         asked.insert((selector, "the runbook".to_owned()));
+    }
+    for SeriesBudget { job, .. } in series_budgets() {
+        let told = OF_PROCESSES.iter().map(|name| format!("process_{name}{{job=\"{job}\"}}"));
+        asked.extend(told.map(|selector| (selector, "every service".to_owned())));
     }
     asked.retain(|(selector, _)| !ONLY_THEN.iter().any(|(name, _)| selector.starts_with(name)));
     asked.into_iter().map(|(selector, asker)| (asker, format!("count({selector})"))).collect()
