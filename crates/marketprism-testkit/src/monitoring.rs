@@ -37,7 +37,12 @@ impl MonitoringServer {
     pub fn prometheus(config: &Path) -> Self {
         let executable = distributed("MARKETPRISM_PROMETHEUS", &["prometheus"]);
         Self::start("prometheus", executable, "/-/ready", config, |dir, listen| {
-            vec![flag("--storage.tsdb.path=", dir.join("data")), flag("--web.listen-address=", listen)]
+            vec![
+                flag("--storage.tsdb.path=", dir.join("data")),
+                flag("--web.listen-address=", listen),
+                // What fires before Alertmanager is discovered, which takes it 5 s, is not sent; by default again only after a minute.
+                "--rules.alert.resend-delay=1s".into(),
+            ]
         })
     }
 

@@ -7,6 +7,7 @@ use marketprism_service::{CancellationToken, Check, Report};
 use metrics::Gauge;
 use metrics_derive::Metrics;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::http;
@@ -14,7 +15,7 @@ use crate::http;
 /// Three times between two scrapes.
 const EVERY: Duration = Duration::from_secs(5);
 /// It answers in milliseconds or is in trouble.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Ten KiB, and one a stream.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
@@ -124,12 +125,9 @@ struct State {
 }
 
 /// Asks the broker's monitoring port for ever.
-pub(crate) async fn watch(
-    url: String,
-    client: reqwest::Client,
-    check: Check,
-    token: CancellationToken,
-) -> Result<(), Report> {
+pub(crate) async fn watch(url: String, check: Check, token: CancellationToken) -> Result<(), Report> {
+    check.degraded("not asked yet");
+    let client = http::inside(PATIENCE)?;
     let metrics = ServerMetrics::default();
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,13 +155,18 @@ pub(crate) async fn watch(
 }
 
 async fn read(client: &reqwest::Client, url: &str) -> Result<(Varz, Jsz), Report> {
-    let varz = ask(client, &format!("{url}/varz")).await?;
-    let jsz = ask(client, &format!("{url}/jsz?streams=1&config=1")).await?;
-    Ok((serde_json::from_slice(&varz)?, serde_json::from_slice(&jsz)?))
+    let varz = page(client, &format!("{url}/varz")).await?;
+    let jsz = page(client, &format!("{url}/jsz?streams=1&config=1")).await?;
+    Ok((varz, jsz))
 }
 
-async fn ask(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, Report> {
-    Ok(http::body(client.get(url).send().await?.error_for_status()?, ANSWER_BYTES_MAX).await?)
+async fn page<T: DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T, Report> {
+    let (status, body) = http::answer(client.get(url), ANSWER_BYTES_MAX).await?;
+    if status.is_success() {
+        Ok(serde_json::from_slice(&body)?)
+    } else {
+        Err(Report::message(format!("{url} answers {status}")))
+    }
 }
 
 impl ServerMetrics {

@@ -1,6 +1,5 @@
 //! What can be configured; `config/monitoring.yaml` documents every key.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use marketprism_bus::NatsConfig;
@@ -10,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::AuthConfig;
 use crate::bridge::BridgeConfig;
-use crate::live::LiveConfig;
-use crate::upstream::{ComponentConfig, UpstreamsConfig, default_components};
+use crate::http;
+use crate::live::{ComponentsConfig, LiveConfig};
+use crate::upstream::UpstreamsConfig;
 
 /// Configuration of monitoring.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,8 +23,8 @@ pub(crate) struct Config {
     pub(crate) auth: AuthConfig,
     /// Whom the API asks.
     pub(crate) upstreams: UpstreamsConfig,
-    /// Whose health is shown, by name; `_` is shown as `-`.
-    pub(crate) components: BTreeMap<String, ComponentConfig>,
+    /// Where the services are.
+    pub(crate) components: ComponentsConfig,
     /// Alertmanager's webhooks in, messages to people out.
     pub(crate) bridge: BridgeConfig,
     /// The broker's monitoring port, whose figures are told as metrics; `None`: they are not.
@@ -51,7 +51,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8082)),
             auth: AuthConfig::default(),
             upstreams: UpstreamsConfig::default(),
-            components: default_components(),
+            components: ComponentsConfig::default(),
             bridge: BridgeConfig::default(),
             monitoring_url: Some("http://127.0.0.1:8222".to_owned()),
             nats: NatsConfig::default(),
@@ -81,14 +81,12 @@ impl Configuration for Config {
     fn validate(&self) -> Result<(), ConfigError> {
         self.auth.validate([("listen", self.listen), ("bridge.listen", self.bridge.listen)])?;
         self.upstreams.validate()?;
-        for (name, component) in &self.components {
-            component.validate(name)?;
-        }
+        self.components.validate()?;
         self.nats.validate().map_err(|error| {
             ConfigError::invalid(format!("nats.{}", error.field), error.value, error.reason)
         })?;
-        if let Some(url) = self.monitoring_url.as_ref().filter(|url| !url.starts_with("http")) {
-            return Err(ConfigError::invalid("monitoring_url", url, "is not http://host:port"));
+        if let Some(url) = &self.monitoring_url {
+            http::is_address("monitoring_url", url)?;
         }
         for (section, tier) in [("hot", &self.hot), ("cold", &self.cold)] {
             tier.validate().map_err(|error| {
@@ -104,11 +102,39 @@ impl Configuration for Config {
 mod tests {
     use super::*;
 
+    use std::collections::BTreeMap;
+
+    use marketprism_service::config::load;
+
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/monitoring.yaml");
+
+    #[test]
+    fn the_compose_file_sets_keys_that_there_are_and_no_address_of_one_host() {
+        let compose = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/docker/compose.yaml");
+        let compose = std::fs::read_to_string(compose).unwrap();
+        let (_, own) = compose.split_once("\n  monitoring:\n").unwrap();
+        let variable = |line: &str| -> Option<(String, String)> {
+            let (name, value) = line.trim().strip_prefix("MARKETPRISM__")?.split_once(": ")?;
+            // `${VARIABLE:?…}` is a password of whoever deploys it.
+            let value = if value.starts_with('$') { "correct horse battery" } else { value };
+            Some((format!("MARKETPRISM__{name}"), value.to_owned()))
+        };
+        let environment: BTreeMap<_, _> = own
+            .lines()
+            .map_while(|line| line.starts_with("    ").then_some(line))
+            .filter_map(variable)
+            .collect();
+        let mut loaded: Config = load(Some(FILE.as_ref()), &environment, &[]).unwrap();
+        // On loopback, which every container has for itself, is only its own probe's address.
+        loaded.admin = AdminConfig::at_ports(0, 0);
+        let text = serde_json::to_string(&loaded).unwrap().replace("127.0.0.1:0", "");
+        assert!(!text.contains("127.0.0.1"), "{text}");
+    }
+
     #[test]
     fn the_documented_file_is_the_defaults() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/monitoring.yaml");
-        let none = std::collections::BTreeMap::new();
-        let loaded: Config = marketprism_service::config::load(Some(file.as_ref()), &none, &[]).unwrap();
+        let none = BTreeMap::new();
+        let loaded: Config = load(Some(FILE.as_ref()), &none, &[]).unwrap();
         let [loaded, defaults] =
             [loaded, Config::default()].map(|config| serde_json::to_value(config).unwrap());
         assert_eq!(loaded, defaults);

@@ -106,6 +106,11 @@ impl Failure {
             .with("value", value)
     }
 
+    /// Who would know does not answer.
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ServiceUnavailable, message)
+    }
+
     #[must_use]
     pub(crate) fn with(mut self, name: &'static str, detail: impl Into<String>) -> Self {
         self.details.insert(name, detail.into());

@@ -15,8 +15,10 @@ mod envelope;
 mod http;
 mod live;
 mod metrics;
+mod parameters;
 mod runbook;
 mod server;
+mod sources;
 mod upstream;
 
 use std::process::ExitCode;

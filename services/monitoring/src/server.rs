@@ -11,14 +11,15 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
-use marketprism_service::{CancellationToken, Context, Health, Report, Status};
+use axum::response::{Json, Response};
+use marketprism_service::{CancellationToken, Context, Report, Status};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower_http::compression::CompressionLayer;
 
 use crate::auth::{Guard, guard};
+use crate::sources::Sources;
 
 /// How long answers under way may take at the end; streams end by the service's token, so only a stuck client takes it.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -73,18 +74,29 @@ pub(crate) async fn serve(
     }
 }
 
-/// `/health` as on the admin server, and `/ready`, the same without a body to read.
-pub(crate) fn health_routes(health: Health) -> Router {
-    Router::new().route("/health", get(health_body)).route("/ready", get(ready)).with_state(health)
+/// Show the health of this service, as its admin server does.
+#[utoipa::path(
+    get, path = "/health", tag = "health", security(()),
+    responses(
+        (status = 200, description = "It is healthy or degraded", body = Object),
+        (status = 503, description = "It is unhealthy", body = Object),
+    )
+)]
+pub(crate) async fn health(State(sources): State<Arc<Sources>>) -> (StatusCode, Json<Value>) {
+    let (status, body) = sources.health.body();
+    (code(status), Json(body))
 }
 
-async fn health_body(State(health): State<Health>) -> Response {
-    let (status, body) = health.body();
-    (code(status), Json(body)).into_response()
-}
-
-async fn ready(State(health): State<Health>) -> StatusCode {
-    code(health.status())
+/// The same without a body to read.
+#[utoipa::path(
+    get, path = "/ready", tag = "health", security(()),
+    responses(
+        (status = 200, description = "It is healthy or degraded"),
+        (status = 503, description = "It is unhealthy"),
+    )
+)]
+pub(crate) async fn ready(State(sources): State<Arc<Sources>>) -> StatusCode {
+    code(sources.health.status())
 }
 
 const fn code(status: Status) -> StatusCode {

@@ -1,48 +1,56 @@
 // What fires now, the worst first. That there is nothing is said only when Alertmanager answered.
 
 import { $, h, setState, setText, sync } from "./dom.js";
-import { duration } from "./format.js";
+import { count, duration } from "./format.js";
 import { ask } from "./live.js";
 
 const EVERY_MS = 5000;
-const rank = { critical: 0, warning: 1 };
+const LIMIT = 200;
+const rank = { critical: 0, warning: 1, info: 2 };
 
 export function startAlerts() {
   const look = async () => {
     if (!document.hidden) {
-      try { show(await ask("api/v1/alerts?limit=200")); } catch (error) { unknown(error.message); }
+      try { show((await ask(`api/v1/alerts?limit=${LIMIT}`)).data); } catch (error) { unknown(error.message); }
     }
     setTimeout(look, EVERY_MS);
   };
   look();
 }
 
+function say(text, isBad, badge) {
+  setText($("alerts-note"), text);
+  $("alerts-note").classList.toggle("bad", isBad);
+  $("alerts-count").hidden = badge === 0;
+  setText($("alerts-count"), badge);
+}
+
 function unknown(why) {
-  setText($("alerts-note"), `not known: ${why}`);
-  $("alerts-note").classList.add("bad");
-  $("alerts-count").hidden = false;
-  setText($("alerts-count"), "?");
+  $("alerts-list").replaceChildren();
+  say(`not known: ${why}`, true, "?");
 }
 
-function show(answer) {
-  const alerts = (answer.data?.alerts ?? answer.alerts ?? []).filter((alert) => alert.status !== "resolved");
-  alerts.sort((a, b) => (rank[severity(a)] ?? 2) - (rank[severity(b)] ?? 2));
-  $("alerts-note").classList.remove("bad");
-  setText($("alerts-note"), alerts.length === 0 ? "nothing fires" : `${alerts.length} firing`);
-  $("alerts-count").hidden = alerts.length === 0;
-  setText($("alerts-count"), alerts.length);
-  const make = () => h("li", {}, h("span", { class: "state" }), h("strong"), h("span", { class: "summary" }), h("span", { class: "since" }), h("a", { text: "Runbook", rel: "noreferrer" }));
-  sync($("alerts-list"), alerts, make, (item, alert) => {
-    const [state, name, summary, since, link] = item.children;
-    setState(state, severity(alert) === "critical" ? "unhealthy" : "degraded", severity(alert));
-    setText(name, alert.name ?? alert.labels?.alertname ?? "?");
-    setText(summary, alert.annotations?.summary ?? alert.summary ?? alert.message ?? "");
-    const began = Date.parse(alert.starts_at ?? alert.startsAt ?? "");
-    setText(since, Number.isNaN(began) ? "" : `for ${duration((Date.now() - began) / 1000)}`);
-    const runbook = alert.annotations?.runbook_url ?? alert.runbook_url;
-    link.hidden = !/^https?:/.test(runbook ?? "");
-    if (!link.hidden) link.href = runbook;
-  });
+const place = (alert) => (alert.status === "suppressed" ? 10 : 0) + (rank[alert.severity] ?? 3);
+
+function show({ alerts, total_count: total }) {
+  const silenced = alerts.filter((alert) => alert.status === "suppressed").length;
+  const firing = total - silenced;
+  const beside = silenced > 0 ? `, ${count(silenced)} silenced` : "";
+  say(firing === 0 ? `nothing fires${beside}` : `${count(firing)} firing${beside}`, false, firing);
+  alerts.sort((a, b) => place(a) - place(b) || (a.timestamp < b.timestamp ? 1 : -1));
+  const make = () => h("li", {}, h("span", { class: "state" }), h("strong"), h("span", { class: "since" }), h("a", { text: "Runbook" }), h("p"));
+  sync($("alerts-list"), alerts, make, showAlert);
 }
 
-const severity = (alert) => alert.severity ?? alert.labels?.severity ?? "unknown";
+function showAlert(item, alert) {
+  const [state, name, since, link, words] = item.children;
+  item.classList.toggle("silenced", alert.status === "suppressed");
+  const tone = { critical: "unhealthy", warning: "degraded" }[alert.severity] ?? "unknown";
+  setState(state, tone, alert.status === "suppressed" ? `${alert.severity}, silenced` : alert.severity);
+  setText(name, alert.name);
+  setText(since, `for ${duration((Date.now() - Date.parse(alert.timestamp)) / 1000)}`);
+  setText(words, alert.description);
+  const runbook = alert.annotations.runbook_url ?? "";
+  link.hidden = !/^https?:/.test(runbook);
+  if (!link.hidden && link.href !== runbook) link.href = runbook;
+}

@@ -3,6 +3,8 @@
 
 /* global uPlot */
 
+import { clock } from "./format.js";
+
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Makes a chart and makes it anew when the theme changes; returns what shows new data. */
@@ -19,9 +21,10 @@ function chart(box, height, options) {
   return (next) => { data = next; draw(); };
 }
 
-function axes(size = 56) {
+/** Labels of the x axis have room beside each other; `values` words them. */
+function axes(values, size = 56) {
   const common = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
-  return [{ ...common, size: 24 }, { ...common, size }];
+  return [{ ...common, size: 24, space: 96, values }, { ...common, size }];
 }
 
 /** A line without axes, for the history of one number. */
@@ -63,7 +66,7 @@ export function depth(box) {
 export function prices(box) {
   const line = (color) => ({ stroke: css(color), width: 1.25, points: { show: false } });
   const show = chart(box, 170, () => ({
-    legend: { show: false }, cursor: { y: false }, axes: axes(64), tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    legend: { show: false }, cursor: { y: false }, axes: axes((_, times) => times.map((seconds) => clock(seconds * 1e6)), 72),
     series: [{}, line("--bid"), line("--ask")],
   }));
   return (points) => show([points.map((one) => one.time), points.map((one) => one.bid), points.map((one) => one.ask)]);

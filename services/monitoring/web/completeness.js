@@ -11,7 +11,7 @@ const key = [
   { state: "complete", sign: "✓", text: "in both tiers, nothing missing" },
   { state: "copying", sign: "…", text: "not all of it is in the cold tier yet" },
   { state: "gaps", sign: "!", text: "gaps that could not be filled" },
-  { state: "unknown", sign: "?", text: "the cold tier does not answer" },
+  { state: "unknown", sign: "?", text: "a tier does not answer" },
   { state: "none", sign: "·", text: "nothing stored" },
 ];
 const signs = new Map(key.map(({ state, sign }) => [state, sign]));

@@ -87,7 +87,7 @@ function showBook(book) {
   const [bid, ask] = [bids[0]?.[0], asks[0]?.[0]];
   const spread = bid && ask ? difference(ask, bid) : "–";
   const basisPoints = bid && ask ? (Number(spread) / Number(ask)) * 10000 : null;
-  setText($("book-spread"), bid && ask ? `spread ${spread} · ${basisPoints.toFixed(2)} bp` : "one side is empty");
+  setText($("book-spread"), bid && ask ? `spread ${spread} · ${basisPoints.toPrecision(2)} bp` : "one side is empty");
   const latency = (book.ts_recv_us - book.ts_event_us) / 1e6;
   facts([
     ["best bid", bid ?? "–"], ["best ask", ask ?? "–"], ["spread", spread],

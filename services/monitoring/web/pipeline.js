@@ -12,7 +12,7 @@ const stations = [
   {
     id: "collector", title: "Collector",
     facts: (data) => [
-      ["streams live", `${count(data.collector.streams_live)} of ${count(data.collector.streams_total)}`],
+      ["live", data.collector.streams_total === null ? "–" : `${count(data.collector.streams_live)} of ${count(data.collector.streams_total)}`],
       ["sockets", count(data.collector.sockets)],
       ["gaps declared", count(data.collector.gaps_total)],
       ["memory", bytes(data.nodes.collector.memory_bytes)],
@@ -20,14 +20,17 @@ const stations = [
   },
   {
     id: "broker", title: "NATS JetStream",
-    facts: (data) => data.streams.map((stream) => [stream.name.toLowerCase(), `${short(stream.messages)} · ${bytes(stream.bytes)}`]),
+    facts: (data) => [
+      ...data.streams.map((stream) => [stream.name.toLowerCase(), short(stream.messages)]),
+      ...(data.streams.length > 0 ? [["on disk", bytes(data.streams.reduce((sum, stream) => sum + stream.bytes, 0))]] : []),
+    ],
   },
   {
     id: "hot_storage", title: "Hot storage", also: "hot_clickhouse",
     facts: (data) => [
       ["rows stored", short(data.hot.rows_total)],
       ["waiting", count(data.hot.backlog_messages)],
-      ["stream keeps it", data.hot.seconds_until_loss === null ? "nothing waits" : duration(data.hot.seconds_until_loss)],
+      ["time to loss", data.hot.seconds_until_loss === null ? "nothing waits" : duration(data.hot.seconds_until_loss)],
       ["dead letters", count(data.hot.dead_letters_total)],
     ],
   },
@@ -74,7 +77,7 @@ function buildStation({ id, title, also }) {
 function buildHop({ id, unit, lag }) {
   const view = { rate: h("strong"), lag: h("b"), spark: h("div", { class: "spark", "aria-hidden": "true" }) };
   view.root = h("div", { class: "hop", id: `hop-${id}` },
-    h("p", { class: "rate" }, view.rate, ` ${unit}`), h("div", { class: "arrow", "aria-hidden": "true" }), view.spark,
+    h("p", { class: "rate" }, view.rate, h("span", { text: ` ${unit}` })), h("div", { class: "arrow", "aria-hidden": "true" }), view.spark,
     h("p", { class: "lag" }, view.lag, h("span", { text: ` ${lag}` })));
   view.chart = spark(view.spark);
   views.set(id, view);

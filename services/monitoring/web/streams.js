@@ -8,7 +8,7 @@ import { poll } from "./live.js";
 const ROW_PX = 26;
 const SPARE = 6;
 
-const badness = { disconnected: 0, stale: 1, syncing: 2, waiting: 3, live: 4 };
+const badness = { disconnected: 0, stale: 1, unknown: 2, syncing: 3, waiting: 4, live: 5 };
 const columns = [
   { id: "exchange", title: "Exchange", key: (one) => one.exchange, show: (cell, one) => setText(cell, one.exchange) },
   { id: "market_type", title: "Market", key: (one) => one.market_type, show: (cell, one) => setText(cell, one.market_type) },

@@ -7,9 +7,9 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Sources;
-use super::parameters::{Parameters, Severity};
 use crate::envelope::{Failure, Success};
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 use crate::upstream::FoundAlert;
 
 /// The category of what names none.
@@ -33,6 +33,25 @@ impl AlertStatus {
             Self::Active => "active",
             Self::Suppressed => "suppressed",
             Self::Unprocessed => "unprocessed",
+        }
+    }
+}
+
+/// How bad an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    Critical,
+    Warning,
+    Info,
+}
+
+impl Severity {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Info => "info",
         }
     }
 }

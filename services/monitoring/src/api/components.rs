@@ -3,21 +3,34 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use futures_util::future::join3;
 use marketprism_service::Report;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Sources;
-use super::parameters::Parameters;
 use crate::envelope::{Failure, Success};
-use crate::upstream::{Component, ComponentStatus};
+use crate::live::{Node, NodeState};
+use crate::parameters::Parameters;
+use crate::sources::Sources;
+use crate::upstream::Upstream;
 
 /// The whole and its parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ComponentList {
     /// The worst of them.
-    status: ComponentStatus,
+    state: NodeState,
     components: Vec<Component>,
+}
+
+/// One part of the system.
+#[derive(Debug, Serialize, ToSchema)]
+struct Component {
+    /// `hot-storage`; where Prometheus scrapes it, the name of its job.
+    name: &'static str,
+    /// Whether Prometheus can scrape it; null where it does not, or does not answer.
+    up: Option<bool>,
+    #[serde(flatten)]
+    node: Node,
 }
 
 /// Ask every part of the system for its health.
@@ -33,15 +46,34 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Result<Success<ComponentList>, Failure> {
     parameters.end()?;
-    let up = sources.prometheus.values("min by (job) (up)", "job").await;
+    let Sources { prometheus, alertmanager, live, .. } = &*sources;
+    let asked = join3(live.nodes(), ready(prometheus.upstream()), ready(alertmanager.upstream()));
+    let (up, (nodes, prometheus, alertmanager)) =
+        tokio::join!(prometheus.values("min by (job) (up)", "job"), asked);
     // Prometheus is one of the parts; that it is away is said there, and the others still speak for themselves.
-    let up = up.map_err(
-        |error| tracing::warn!(error = %Report::from(error), "whether services are scraped is unknown"),
-    );
-    let components = sources.components.ask(&up.unwrap_or_default()).await;
-    let status = components.iter().map(|component| component.status).max();
-    let healthy = components.iter().filter(|one| one.status == ComponentStatus::Healthy).count();
+    let up = up
+        .map_err(
+            |error| tracing::warn!(error = %Report::from(error), "whether services are scraped is unknown"),
+        )
+        .unwrap_or_default();
+    let component = |(name, node)| Component { name, up: up.get(name).map(|value| *value > 0.0), node };
+    let named = [
+        ("collector", nodes.collector),
+        ("nats", nodes.broker),
+        ("hot-storage", nodes.hot_storage),
+        ("clickhouse-hot", nodes.hot_clickhouse),
+        ("cold-storage", nodes.cold_storage),
+        ("clickhouse-cold", nodes.cold_clickhouse),
+        ("prometheus", prometheus),
+        ("alertmanager", alertmanager),
+    ];
+    let components: Vec<_> = named.into_iter().map(component).collect();
+    let healthy = components.iter().filter(|one| one.node.state == NodeState::Healthy).count();
     let message = format!("{healthy} of {} components are healthy", components.len());
-    let status = status.unwrap_or(ComponentStatus::Healthy);
-    Ok(Success::new(message, ComponentList { status, components }))
+    let state = components.iter().map(|one| one.node.state).max().unwrap_or(NodeState::Healthy);
+    Ok(Success::new(message, ComponentList { state, components }))
+}
+
+async fn ready(upstream: &Upstream) -> Node {
+    Node::answering(upstream.is_ready().await.err().map(|error| Report::from(error).to_string()))
 }

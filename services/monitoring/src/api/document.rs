@@ -4,24 +4,21 @@
 use std::io::Write;
 
 use axum::response::Json;
-use axum::routing::{MethodRouter, get};
 use marketprism_service::{Context, Report};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::described;
-use crate::auth;
 
 /// Everything but the paths.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "MarketPrism monitoring",
-        description = "What Prometheus, Alertmanager and the services say, in one shape. It changes nothing. Credentials are needed \
-                       where the service is configured with any; /health and /ready are always public."
+        description = "What Prometheus, Alertmanager, the services, the broker and both tiers say, in one shape. It changes nothing. \
+                       Credentials are needed where the service is configured with any; /health and /ready are always public. \
+                       Whatever is asked, a page of another host is answered 403, and too many requests of one address 429."
     ),
     servers((url = "/")),
     modifiers(&Credentials),
@@ -42,18 +39,13 @@ impl Modify for Credentials {
     }
 }
 
-/// The whole document.
-fn document() -> Document {
-    let login = OpenApiRouter::new().routes(routes!(auth::login));
-    let mut document = described().into_openapi();
-    document.merge(login.into_openapi());
-    document
-}
-
-/// Serves it.
-pub(super) fn route<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
-    let document = document();
-    get(async move || Json(document))
+/// Get this document.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "about",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+pub(super) async fn show() -> Json<Document> {
+    Json(described().into_openapi())
 }
 
 /// Prints it.
@@ -61,6 +53,6 @@ pub(super) fn route<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
 /// # Errors
 /// When standard output is closed.
 pub(crate) fn print() -> Result<(), Report> {
-    let text = document().to_pretty_json()?;
+    let text = described().into_openapi().to_pretty_json()?;
     writeln!(std::io::stdout(), "{text}").context("failed to print the document")
 }

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Sources;
-use super::parameters::Parameters;
 use super::summary::{Category, FIGURES, Figure};
 use crate::envelope::{Failure, Success};
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 
 /// In which form.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]

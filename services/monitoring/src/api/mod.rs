@@ -1,10 +1,11 @@
-//! The REST API below `/api/v1`: what Prometheus, Alertmanager and the services say, in one shape. It changes nothing.
+//! The REST API: what Prometheus, Alertmanager and the services say, in one shape. It changes nothing.
+//!
+//! Every path of the console's listener but the console's own files is in [`described`], and so in the OpenAPI document.
 
 mod alerts;
 mod components;
 mod document;
 mod metrics;
-mod parameters;
 mod read_only;
 mod rules;
 mod status;
@@ -13,33 +14,23 @@ mod summary;
 use std::sync::Arc;
 
 use axum::Router;
-use marketprism_service::{Health, Report};
+use axum::routing::any;
+use marketprism_service::Report;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{self, Guard};
 use crate::envelope::{ErrorCode, Failure};
-use crate::upstream::{Alertmanager, Components, Prometheus, UpstreamError};
+use crate::sources::Sources;
+use crate::upstream::UpstreamError;
+use crate::{auth, live, runbook, server};
 
 pub(crate) use document::print as print_document;
 
-/// Whom the answers come from.
-pub(crate) struct Sources {
-    pub(crate) prometheus: Prometheus,
-    pub(crate) alertmanager: Alertmanager,
-    pub(crate) components: Components,
-    pub(crate) health: Health,
-}
-
-/// The paths of this API and of `/login`.
-pub(crate) fn routes(sources: Sources, guard: Arc<Guard>) -> Router {
-    let (routes, _) = described().split_for_parts();
-    let login = OpenApiRouter::<Arc<Guard>>::new().routes(routes!(auth::login)).with_state(guard);
-    routes
-        .with_state(Arc::new(sources))
-        .route("/api/v1/openapi.json", document::route())
-        .merge(Router::from(login))
+/// All paths. Below `/api/` there is no file of the console, so what is unknown there is answered here.
+pub(crate) fn routes(sources: Sources) -> Router {
+    Router::from(described().with_state(Arc::new(sources)))
+        .route("/api/{*path}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
 }
 
@@ -51,20 +42,25 @@ fn described() -> OpenApiRouter<Arc<Sources>> {
         .routes(routes!(metrics::summary))
         .routes(routes!(components::list))
         .routes(routes!(status::show))
+        .routes(routes!(document::show))
+        .merge(live::routes())
+        .routes(routes!(auth::login))
+        .routes(routes!(runbook::page))
+        .routes(routes!(server::health))
+        .routes(routes!(server::ready))
 }
 
 async fn method_not_allowed() -> Failure {
     Failure::new(ErrorCode::MethodNotAllowed, "this path does not have this method")
 }
 
-/// Below `/api/` there is no file of the console.
-pub(crate) async fn not_found() -> Failure {
+async fn not_found() -> Failure {
     Failure::new(ErrorCode::NotFound, "there is no such path; /api/v1/openapi.json has them all")
 }
 
 impl From<UpstreamError> for Failure {
     fn from(error: UpstreamError) -> Self {
         let upstream = error.upstream();
-        Self::new(ErrorCode::ServiceUnavailable, Report::from(error).to_string()).with("upstream", upstream)
+        Self::unavailable(Report::from(error).to_string()).with("upstream", upstream)
     }
 }

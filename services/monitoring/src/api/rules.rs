@@ -7,10 +7,10 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Sources;
-use super::alerts::CATEGORY_DEFAULT;
-use super::parameters::{Parameters, Severity};
+use super::alerts::{CATEGORY_DEFAULT, Severity};
 use crate::envelope::{Failure, Success};
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 use crate::upstream::FoundRule;
 
 /// Rules, in the order of their groups.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde_json::Value;
 
-use super::Sources;
-use super::parameters::Parameters;
 use crate::envelope::{Failure, Success};
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 
 /// Show the health of this service.
 #[utoipa::path(

@@ -51,9 +51,20 @@ impl Guard {
     pub(super) fn refuse(&self, peer: SocketAddr) -> Failure {
         self.metrics.requests_unauthorized_total.increment(1);
         tracing::warn!(peer = %peer.ip(), "wrong credentials");
-        // Whether there was that much left or not: there is less now.
-        drop(self.limiter.check_key_n(&address(peer), self.failure_cost));
+        self.charge(address(peer));
         Failure::new(ErrorCode::Unauthorized, "wrong credentials")
+    }
+
+    /// Takes what wrong credentials cost, or what is left of it: the limiter gives a number whole or not at all.
+    fn charge(&self, address: IpAddr) {
+        let mut rest = self.failure_cost.get();
+        let mut part = rest;
+        while let Some(number) = NonZeroU32::new(part.min(rest)) {
+            match self.limiter.check_key_n(&address, number) {
+                Ok(Ok(())) => rest -= number.get(),
+                _ => part = number.get() / 2,
+            }
+        }
     }
 
     fn admits(&self, peer: SocketAddr) -> Result<(), Failure> {

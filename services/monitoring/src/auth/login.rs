@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Json, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::guard::{Guard, now_seconds};
+use super::guard::now_seconds;
 use crate::envelope::{ErrorCode, Failure};
+use crate::sources::Sources;
 
 /// Who wants a token.
 #[derive(Deserialize, ToSchema)]
@@ -38,11 +39,10 @@ pub(crate) struct LoginAnswer {
         (status = 200, description = "A token", body = LoginAnswer),
         (status = 400, description = "Not a user name and a password", body = Failure),
         (status = 401, description = "Wrong ones, or none are set", body = Failure),
-        (status = 429, description = "Too many requests", body = Failure),
     )
 )]
 pub(crate) async fn login(
-    State(guard): State<Arc<Guard>>,
+    State(sources): State<Arc<Sources>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Bytes,
 ) -> Response {
@@ -56,6 +56,7 @@ pub(crate) async fn login(
             return Failure::new(ErrorCode::InvalidParameters, message).with("field", field).into_response();
         }
     };
+    let guard = &sources.guard;
     match &guard.credentials {
         Some(credentials) if credentials.is_user(&request.username, &request.password) => {
             let (token, session) = credentials.token(now_seconds());

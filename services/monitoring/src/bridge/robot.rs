@@ -83,7 +83,7 @@ impl Robot {
             }
         };
         Ok(Some(Self {
-            client: http::client(TIMEOUT)?,
+            client: http::outside(TIMEOUT)?,
             url: Url::parse(config.url.expose())?,
             secret: config.secret.clone(),
             format: config.format,
@@ -93,12 +93,10 @@ impl Robot {
 
     /// Sends once; returns the robot's answer.
     pub(super) async fn send(&self, message: &Message, now: Timestamp) -> Result<String, SendError> {
-        let unreachable = |error: reqwest::Error| SendError::Unreachable(error.without_url());
         let url = signed(self.url.clone(), &self.secret, now.as_millisecond());
         let body = filled(&self.template, message);
-        let answer = self.client.post(url).json(&body).send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let body = http::body(answer, ANSWER_BYTES_MAX).await.map_err(unreachable)?;
+        let answer = http::answer(self.client.post(url).json(&body), ANSWER_BYTES_MAX).await;
+        let (status, body) = answer.map_err(SendError::Unreachable)?;
         let body = String::from_utf8_lossy(&body).into_owned();
         if !status.is_success() {
             return Err(SendError::Status { status, body });

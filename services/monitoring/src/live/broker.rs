@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::cached::Cached;
-use super::source::{Node, State};
+use super::source::{Node, NodeState};
 
 /// Pause between two attempts to connect for the first time; after that the client repairs the connection itself.
 const CONNECT_INTERVAL: Duration = Duration::from_secs(2);
@@ -83,21 +83,13 @@ impl Broker {
     pub(crate) async fn look(&self) -> (Node, Vec<StreamFacts>) {
         let streams = self.0.streams.get(async |_| self.streams().await).await;
         let (state, reasons, streams) = match streams {
-            Ok(streams) => (State::Healthy, Vec::new(), streams),
+            Ok(streams) => (NodeState::Healthy, Vec::new(), streams),
             Err(error) => {
-                let state = if self.bus().is_some() { State::Unhealthy } else { State::Unreachable };
+                let state = if self.bus().is_some() { NodeState::Unhealthy } else { NodeState::Unreachable };
                 (state, vec![error], Vec::new())
             }
         };
-        let node = Node {
-            state,
-            reasons,
-            age_ms: (state == State::Healthy).then_some(0),
-            version: None,
-            uptime_seconds: None,
-            memory_bytes: None,
-        };
-        (node, streams)
+        (Node::plain(state, reasons), streams)
     }
 
     async fn streams(&self) -> Result<Vec<StreamFacts>, String> {

@@ -1,42 +1,29 @@
 //! What is stored of each symbol on each day in both tiers, and what is declared missing.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use marketprism_core::{DataType, MarketType, Timestamp};
 use marketprism_service::Report;
 use marketprism_store::census::{Census, GapDay, SymbolDay};
 use marketprism_store::{Store, StoreError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Live;
-use super::refusal::Refusal;
+use crate::envelope::Failure;
+use crate::parameters::Parameters;
 
-/// Days shown unless the query says otherwise, and at most.
-const DAYS: u16 = 14;
-const DAYS_MAX: u16 = 60;
+/// Days up to today that are shown unless asked otherwise, and at most.
+const DAYS_DEFAULT: u16 = 14;
+const DAYS: RangeInclusive<u16> = 1..=60;
 /// How long an answer is kept: each counts the rows of a market, which takes the server a second or more.
 const KEPT: Duration = Duration::from_secs(15);
 /// Answers kept: one for each market and data type that somebody looks at.
 const ANSWERS_MAX: usize = 64;
-
-/// What is asked.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Query {
-    /// `binance`; the first one collected when absent.
-    exchange: Option<String>,
-    /// `spot`
-    market_type: Option<String>,
-    /// `trade` when absent.
-    data_type: Option<String>,
-    /// Days up to today, 14 when absent, at most 60.
-    days: Option<u16>,
-}
 
 /// The days of every symbol of a market.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -126,27 +113,27 @@ struct Counted {
 ///
 /// # Errors
 /// When it cannot be understood, or nobody says which markets there are.
-pub(crate) async fn look(live: &Live, query: Query) -> Result<Completeness, Refusal> {
+pub(crate) async fn look(live: &Live, mut parameters: Parameters) -> Result<Completeness, Failure> {
+    let exchange = parameters.text("exchange");
+    let market_type: Option<MarketType> = parameters.word("market_type")?;
+    let data_type = parameters.word("data_type")?.unwrap_or(DataType::Trade);
+    let days = parameters.number("days", &DAYS)?.unwrap_or(DAYS_DEFAULT);
+    parameters.end()?;
     let markets = live.board.markets(&live.collector).await;
-    let (exchange, market_type) = match (query.exchange, query.market_type) {
-        (Some(exchange), Some(market_type)) => (exchange, Refusal::word("market_type", &market_type)?),
+    let (exchange, market_type) = match (exchange, market_type) {
+        (Some(exchange), Some(market_type)) => (exchange, market_type),
         (None, None) => markets.first().cloned().ok_or_else(|| {
-            Refusal::unavailable(
+            Failure::unavailable(
                 "the collector does not say which markets there are: name exchange and market_type",
             )
         })?,
         (Some(value), None) => {
-            return Err(Refusal::invalid("exchange", value, "needs market_type beside it"));
+            return Err(Failure::parameter("exchange", &value, "needs market_type beside it"));
         }
         (None, Some(value)) => {
-            return Err(Refusal::invalid("market_type", value, "needs exchange beside it"));
+            return Err(Failure::parameter("market_type", value.as_str(), "needs exchange beside it"));
         }
     };
-    let data_type: DataType = Refusal::word("data_type", query.data_type.as_deref().unwrap_or("trade"))?;
-    let days = query.days.unwrap_or(DAYS);
-    if !(1..=DAYS_MAX).contains(&days) {
-        return Err(Refusal::invalid("days", days, "is not from 1 to 60"));
-    }
     let key = (exchange, market_type, data_type, days);
     let mut answers = live.answers.0.lock().await;
     answers.retain(|_, (at, _)| at.elapsed() < KEPT);

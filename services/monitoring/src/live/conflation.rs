@@ -145,7 +145,7 @@ mod tests {
         book(&mut pending, 7);
         trade(&mut pending, 1);
         let book = serde_json::to_value(pending.take_book()).unwrap();
-        assert_eq!(book["bids"], serde_json::json!([["64000.1", "0.5"]]));
+        assert_eq!(book["bids"], serde_json::json!([["64000.10", "0.5"]]));
         let tape = serde_json::to_value(pending.take_tape()).unwrap();
         assert_eq!(tape["trades"][0]["side"], "sell");
     }

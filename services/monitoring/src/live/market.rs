@@ -7,22 +7,22 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::stream;
 use marketprism_bus::{Bus, BusError, Subscription};
 use marketprism_core::{DataType, MarketType, Message, Subject, topology};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use utoipa::IntoParams;
 
 use super::conflation::Pending;
-use super::refusal::Refusal;
-use super::{Live, sse};
+use super::sse;
+use crate::envelope::Failure;
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 
 /// Events that wait for a viewer's socket: one second of them; while they wait, books are conflated further.
 const EVENTS_MAX: usize = 16;
@@ -31,47 +31,46 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the first book may be looked for in the stream, and the subscription may take.
 const FIRST_BOOK: Duration = Duration::from_secs(2);
 
-/// Which market.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Choice {
-    /// `binance`
-    exchange: String,
-    /// `spot`
-    market_type: String,
-    /// `BTC-USDT`
-    symbol: String,
-}
-
 /// The order book and the trades of one market, as they happen: events `book`, `trades`, and `dropped` when the viewer was
 /// too slow.
-#[utoipa::path(get, path = "/market", tag = "live", params(Choice), responses(
-    (status = 200, description = "Events: book (Book), trades (Tape), dropped", content_type = "text/event-stream", body = String),
-    (status = 400, description = "A parameter that cannot be"),
-    (status = 503, description = "The broker is away, or too many are looking"),
-))]
+#[utoipa::path(
+    get, path = "/api/v1/live/market", tag = "live",
+    params(
+        ("exchange" = String, Query, description = "As in subjects", example = "binance"),
+        ("market_type" = String, Query, description = "As in subjects", example = "spot"),
+        ("symbol" = String, Query, description = "As in subjects", example = "BTC-USDT"),
+    ),
+    responses(
+        (status = 200, description = "Events: book (Book), trades (Tape), dropped", content_type = "text/event-stream", body = String),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+        (status = 503, description = "The broker does not answer, or too many are looking", body = Failure),
+    )
+)]
 pub(crate) async fn market(
-    State(live): State<Arc<Live>>,
-    Query(choice): Query<Choice>,
-) -> Result<Response, Refusal> {
-    let market_type: MarketType = Refusal::word("market_type", &choice.market_type)?;
+    State(sources): State<Arc<Sources>>,
+    mut parameters: Parameters,
+) -> Result<Response, Failure> {
+    let live = &sources.live;
+    let (exchange, symbol): (String, String) =
+        (parameters.required("exchange")?, parameters.required("symbol")?);
+    let market_type: MarketType = parameters.required("market_type")?;
+    parameters.end()?;
     let subject = |data_type| {
-        Subject::new(data_type, &choice.exchange, market_type, &choice.symbol)
-            .map_err(|error| Refusal::invalid("symbol", &choice.symbol, error))
+        Subject::new(data_type, &exchange, market_type, &symbol)
+            .map_err(|error| Failure::parameter("symbol", &symbol, error))
     };
     let (books, trades) = (subject(DataType::OrderBook)?, subject(DataType::Trade)?);
     let viewers = Arc::clone(&live.viewers);
     let viewer = viewers
         .try_acquire_owned()
-        .map_err(|_| Refusal::unavailable(format!("{} look already (live.viewers_max)", live.viewers_max)))?;
-    let bus = live.broker.bus().ok_or_else(|| Refusal::unavailable("the broker does not answer"))?;
+        .map_err(|_| Failure::unavailable(format!("{} look already (live.viewers_max)", live.viewers_max)))?;
+    let bus = live.broker.bus().ok_or_else(|| Failure::unavailable("the broker does not answer"))?;
     let open = async { Ok((View::open(bus, books).await?, View::open(bus, trades).await?)) };
     let opened: Result<Result<_, BusError>, _> = timeout(FIRST_BOOK, open).await;
     let (books, trades) = match opened {
         Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => return Err(Refusal::unavailable(error.to_string())),
-        Err(_) => return Err(Refusal::unavailable("the broker does not answer in time")),
+        Ok(Err(error)) => return Err(Failure::unavailable(error.to_string())),
+        Err(_) => return Err(Failure::unavailable("the broker does not answer in time")),
     };
     let mut pending = Pending::default();
     if let Ok(Ok(Some(last))) = timeout(
@@ -85,7 +84,7 @@ pub(crate) async fn market(
     let (events, taken) = mpsc::channel(EVENTS_MAX);
     let mut task = JoinSet::new();
     task.spawn(conflate(books, trades, pending, live.book_interval, events));
-    Ok(sse(&live, told(taken, task, viewer)))
+    Ok(sse(live, told(taken, task, viewer)))
 }
 
 /// One subscription.

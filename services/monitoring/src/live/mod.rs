@@ -15,7 +15,6 @@ mod exposition;
 mod market;
 mod pipeline;
 mod rates;
-mod refusal;
 mod replication;
 mod source;
 mod streams;
@@ -24,25 +23,29 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::{Stream, StreamExt, stream};
-use marketprism_service::{CancellationToken, Context, Report, Service};
+use marketprism_service::{CancellationToken, Report, Service};
 use marketprism_store::Store;
 use tokio::sync::Semaphore;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::config::Config;
+use crate::envelope::Failure;
+use crate::http;
+use crate::parameters::Parameters;
+use crate::sources::Sources;
 use broker::Broker;
 use completeness::{Answers, Completeness};
-pub(crate) use config::LiveConfig;
-use pipeline::{Pipeline, Tier};
-use refusal::Refusal;
+pub(crate) use config::{ComponentsConfig, LiveConfig};
+use pipeline::{Nodes, Pipeline, Tier};
 use replication::Replication;
 use source::Source;
+pub(crate) use source::{Node, NodeState};
 use streams::{Board, Streams};
 
 /// The beat of the page.
@@ -50,9 +53,9 @@ const BEAT: Duration = Duration::from_secs(1);
 /// A comment in a silent stream, so that proxies keep it and a dead browser is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Whom to ask.
+/// The pipeline as it is now, however many look.
 #[derive(Debug)]
-struct Live {
+pub(crate) struct Live {
     collector: Source,
     hot_storage: Source,
     cold_storage: Source,
@@ -67,85 +70,137 @@ struct Live {
     stop: CancellationToken,
 }
 
-/// The routes below `/api/v1/live`; registers the task that connects to the broker. Everybody may be away when it is called.
-///
-/// # Errors
-/// When a client cannot be made of the configuration.
-pub(crate) fn routes(config: &Config, service: &Service) -> Result<OpenApiRouter, Report> {
-    // Past any proxy: the services are of the same network.
-    let http = reqwest::Client::builder().no_proxy().timeout(source::PATIENCE).build();
-    let http = http.context("failed to make an HTTP client")?;
-    let source = |urls: &config::ServiceUrls| Source::new(http.clone(), urls.clone());
-    let broker = Broker::new(config.nats.clone());
-    let (keeping, check) = (broker.clone(), service.health().check("nats"));
-    service.source("broker", |stop| keeping.keep(check, stop));
-    let live = Live {
-        collector: source(&config.live.collector),
-        hot_storage: source(&config.live.hot_storage),
-        cold_storage: source(&config.live.cold_storage),
-        broker,
-        hot: Tier::new(Store::new(config.hot.clone())?),
-        cold: Tier::new(Store::new(config.cold.clone())?),
-        board: Board::new(),
-        answers: Answers::default(),
-        book_interval: config.live.book_interval.get(),
-        viewers_max: config.live.viewers_max,
-        viewers: Arc::new(Semaphore::new(usize::from(config.live.viewers_max))),
-        stop: service.shutdown_token(),
-    };
-    let router = OpenApiRouter::new()
+impl Live {
+    /// Registers the task that connects to the broker. Everybody may be away when it is called.
+    ///
+    /// # Errors
+    /// When a client cannot be made of the configuration.
+    pub(crate) fn new(config: &Config, service: &Service) -> Result<Self, Report> {
+        let http = http::inside(source::PATIENCE)?;
+        let source = |urls: &config::ServiceUrls| Source::new(http.clone(), urls.clone());
+        let broker = Broker::new(config.nats.clone());
+        let (keeping, check) = (broker.clone(), service.health().check("nats"));
+        service.source("nats", |stop| keeping.keep(check, stop));
+        Ok(Self {
+            collector: source(&config.components.collector),
+            hot_storage: source(&config.components.hot_storage),
+            cold_storage: source(&config.components.cold_storage),
+            broker,
+            hot: Tier::new(Store::new(config.hot.clone())?),
+            cold: Tier::new(Store::new(config.cold.clone())?),
+            board: Board::new(),
+            answers: Answers::default(),
+            book_interval: config.live.book_interval.get(),
+            viewers_max: config.live.viewers_max,
+            viewers: Arc::new(Semaphore::new(usize::from(config.live.viewers_max))),
+            stop: service.shutdown_token(),
+        })
+    }
+
+    /// Every part of the pipeline.
+    pub(crate) async fn nodes(&self) -> Nodes {
+        pipeline::look(self).await.nodes
+    }
+}
+
+/// The routes below `/api/v1/live`.
+pub(crate) fn routes() -> OpenApiRouter<Arc<Sources>> {
+    OpenApiRouter::new()
         .routes(routes!(pipeline))
         .routes(routes!(events))
-        .routes(routes!(all_streams))
+        .routes(routes!(streams))
         .routes(routes!(completeness))
         .routes(routes!(replication))
-        .routes(routes!(market::market));
-    Ok(router.with_state(Arc::new(live)))
+        .routes(routes!(market::market))
 }
 
 /// The pipeline at this moment.
-#[utoipa::path(get, path = "/pipeline", tag = "live", responses((status = 200, body = Pipeline)))]
-async fn pipeline(State(live): State<Arc<Live>>) -> Json<Pipeline> {
-    Json(pipeline::look(&live).await)
+#[utoipa::path(
+    get, path = "/api/v1/live/pipeline", tag = "live",
+    responses(
+        (status = 200, description = "Every part with its state, every hop with its rate and lag", body = Pipeline),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+    )
+)]
+async fn pipeline(
+    State(sources): State<Arc<Sources>>,
+    parameters: Parameters,
+) -> Result<Json<Pipeline>, Failure> {
+    parameters.end()?;
+    Ok(Json(pipeline::look(&sources.live).await))
 }
 
-/// The pipeline once a second, as events `pipeline`.
-#[utoipa::path(get, path = "/events", tag = "live", responses(
-    (status = 200, description = "Events: pipeline (Pipeline)", content_type = "text/event-stream", body = String),
-))]
-async fn events(State(live): State<Arc<Live>>) -> Response {
-    let beats = stream::unfold((Arc::clone(&live), tokio::time::Instant::now()), async |(live, at)| {
+/// The pipeline once a second.
+#[utoipa::path(
+    get, path = "/api/v1/live/events", tag = "live",
+    responses(
+        (status = 200, description = "Events: pipeline (Pipeline)", content_type = "text/event-stream", body = String),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+    )
+)]
+async fn events(State(sources): State<Arc<Sources>>, parameters: Parameters) -> Result<Response, Failure> {
+    parameters.end()?;
+    let beats = stream::unfold((Arc::clone(&sources), Instant::now()), async |(sources, at)| {
         sleep_until(at).await;
-        let event = Event::default().event("pipeline").json_data(pipeline::look(&live).await);
-        let next = (at + BEAT).max(tokio::time::Instant::now());
-        Some((Ok(event.unwrap_or_default()), (live, next)))
+        let event = Event::default().event("pipeline").json_data(pipeline::look(&sources.live).await);
+        let next = (at + BEAT).max(Instant::now());
+        Some((Ok(event.unwrap_or_default()), (sources, next)))
     });
-    sse(&live, beats)
+    Ok(sse(&sources.live, beats))
 }
 
 /// Every stream of the collector.
-#[utoipa::path(get, path = "/streams", tag = "live", responses((status = 200, body = Streams)))]
-async fn all_streams(State(live): State<Arc<Live>>) -> Json<Streams> {
-    Json(live.board.look(&live.collector).await)
+#[utoipa::path(
+    get, path = "/api/v1/live/streams", tag = "live",
+    responses(
+        (status = 200, description = "State, rate, latency and last gap of each", body = Streams),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+    )
+)]
+async fn streams(
+    State(sources): State<Arc<Sources>>,
+    parameters: Parameters,
+) -> Result<Json<Streams>, Failure> {
+    parameters.end()?;
+    Ok(Json(sources.live.board.look(&sources.live.collector).await))
 }
 
 /// What is stored of each symbol of a market on each day, in both tiers, and what is declared missing.
-#[utoipa::path(get, path = "/completeness", tag = "live", params(completeness::Query), responses(
-    (status = 200, body = Completeness),
-    (status = 400, description = "A parameter that cannot be"),
-    (status = 503, description = "Nobody says which markets there are"),
-))]
+#[utoipa::path(
+    get, path = "/api/v1/live/completeness", tag = "live",
+    params(
+        ("exchange" = Option<String>, Query, description = "With market_type; the first one collected unless given"),
+        ("market_type" = Option<String>, Query, description = "With exchange"),
+        ("data_type" = Option<String>, Query, description = "trade unless given"),
+        ("days" = Option<u16>, Query, description = "Up to today; 14 unless given", minimum = 1, maximum = 60),
+    ),
+    responses(
+        (status = 200, description = "A cell for each symbol and day", body = Completeness),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+        (status = 503, description = "No market is named, and the collector does not say which there are", body = Failure),
+    )
+)]
 async fn completeness(
-    State(live): State<Arc<Live>>,
-    Query(query): Query<completeness::Query>,
-) -> Result<Json<Completeness>, Refusal> {
-    completeness::look(&live, query).await.map(Json)
+    State(sources): State<Arc<Sources>>,
+    parameters: Parameters,
+) -> Result<Json<Completeness>, Failure> {
+    completeness::look(&sources.live, parameters).await.map(Json)
 }
 
 /// How far the cold tier follows the hot one.
-#[utoipa::path(get, path = "/replication", tag = "live", responses((status = 200, body = Replication)))]
-async fn replication(State(live): State<Arc<Live>>) -> Json<Replication> {
-    Json(replication::of(&live.cold_storage.look().await))
+#[utoipa::path(
+    get, path = "/api/v1/live/replication", tag = "live",
+    responses(
+        (status = 200, description = "Lag, backlog and watermark of each table", body = Replication),
+        (status = 400, description = "A parameter is wrong", body = Failure),
+    )
+)]
+async fn replication(
+    State(sources): State<Arc<Sources>>,
+    parameters: Parameters,
+) -> Result<Json<Replication>, Failure> {
+    parameters.end()?;
+    Ok(Json(replication::of(&sources.live.cold_storage.look().await)))
 }
 
 /// Events until the viewer leaves or the service stops.

@@ -14,7 +14,7 @@ use super::Live;
 use super::broker::StreamFacts;
 use super::cached::Cached;
 use super::rates::whole;
-use super::source::{Node, Seen, State};
+use super::source::{Node, NodeState, Seen};
 
 /// A lag that health tells of, too.
 const LAG_DEGRADED_SECONDS: f64 = 60.0;
@@ -28,7 +28,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) struct Pipeline {
     /// When, by this service's clock, µs UTC.
     time_us: i64,
-    nodes: Nodes,
+    pub(crate) nodes: Nodes,
     /// What is collected, by exchange and market.
     exchanges: Vec<Exchange>,
     /// What the broker holds; empty while it does not answer.
@@ -41,13 +41,13 @@ pub(crate) struct Pipeline {
 
 /// The parts.
 #[derive(Debug, Serialize, ToSchema)]
-struct Nodes {
-    collector: Node,
-    broker: Node,
-    hot_storage: Node,
-    hot_clickhouse: Node,
-    cold_storage: Node,
-    cold_clickhouse: Node,
+pub(crate) struct Nodes {
+    pub(crate) collector: Node,
+    pub(crate) broker: Node,
+    pub(crate) hot_storage: Node,
+    pub(crate) hot_clickhouse: Node,
+    pub(crate) cold_storage: Node,
+    pub(crate) cold_clickhouse: Node,
 }
 
 /// One market of an exchange.
@@ -111,7 +111,7 @@ struct Hop {
     rate_per_second: Option<f64>,
     lag_seconds: Option<f64>,
     /// By its lag; `unreachable` while whoever measures it does not answer.
-    state: State,
+    state: NodeState,
 }
 
 /// Whether one tier's server answers.
@@ -132,11 +132,7 @@ impl Tier {
             Ok(Err(error)) => Some(Report::from(error).to_string()),
             Err(_) => Some(format!("{} does not answer within 2 s", self.store.url())),
         };
-        let error = self.ping.get(ping).await;
-        let state = if error.is_some() { State::Unreachable } else { State::Healthy };
-        let age_ms = error.is_none().then_some(0);
-        let reasons = error.into_iter().collect();
-        Node { state, reasons, age_ms, version: None, uptime_seconds: None, memory_bytes: None }
+        Node::answering(self.ping.get(ping).await)
     }
 }
 
@@ -214,10 +210,10 @@ pub(crate) async fn look(live: &Live) -> Pipeline {
 
 fn hop(seen: &Seen, rate_per_second: Option<f64>, lag_seconds: Option<f64>) -> Hop {
     let state = match lag_seconds {
-        _ if !seen.is_reachable() => State::Unreachable,
-        Some(lag) if lag > LAG_UNHEALTHY_SECONDS => State::Unhealthy,
-        Some(lag) if lag > LAG_DEGRADED_SECONDS => State::Degraded,
-        _ => State::Healthy,
+        _ if !seen.is_reachable() => NodeState::Unreachable,
+        Some(lag) if lag > LAG_UNHEALTHY_SECONDS => NodeState::Unhealthy,
+        Some(lag) if lag > LAG_DEGRADED_SECONDS => NodeState::Degraded,
+        _ => NodeState::Healthy,
     };
     Hop { rate_per_second, lag_seconds, state }
 }

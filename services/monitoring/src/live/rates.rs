@@ -60,12 +60,12 @@ mod tests {
 
     #[test]
     fn a_quantile_is_of_what_came_between() {
-        let before = [(0.1, 100.0), (1.0, 100.0), (f64::INFINITY, 100.0)];
-        let now = [(0.1, 100.0), (1.0, 110.0), (f64::INFINITY, 110.0)];
-        assert_eq!(quantile(&now, &before, 0.5), Some(0.55));
-        assert_eq!(quantile(&now, &[], 0.5), Some(0.055), "since the start");
+        let before = [(0.5, 100.0), (1.0, 100.0), (f64::INFINITY, 100.0)];
+        let now = [(0.5, 100.0), (1.0, 125.0), (f64::INFINITY, 125.0)];
+        assert_eq!(quantile(&now, &before, 0.5), Some(0.75));
+        assert_eq!(quantile(&now, &[], 0.5), Some(0.3125), "since the start");
         assert_eq!(quantile(&before, &before, 0.5), None);
-        let beyond = [(0.1, 100.0), (1.0, 100.0), (f64::INFINITY, 101.0)];
+        let beyond = [(0.5, 100.0), (1.0, 100.0), (f64::INFINITY, 101.0)];
         assert_eq!(quantile(&beyond, &before, 0.99), Some(1.0));
         assert_eq!(quantile(&[], &[], 0.5), None);
     }

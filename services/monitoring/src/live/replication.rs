@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::rates::whole;
-use super::source::{Seen, State};
+use super::source::{NodeState, Seen};
 use super::streams::SourceState;
 
 /// The copying.
@@ -26,7 +26,7 @@ struct Table {
     table: String,
     /// `healthy` when nothing is wrong, `unhealthy` when ranges differ, `degraded` when days stay unproved or it lags by more
     /// than a minute.
-    state: State,
+    state: NodeState,
     /// How long the oldest row that is not copied has been in the hot tier.
     lag_seconds: Option<f64>,
     backlog_rows: Option<u64>,
@@ -52,8 +52,9 @@ const LAG_DEGRADED_SECONDS: f64 = 60.0;
 /// From what cold-storage said.
 pub(crate) fn of(cold_storage: &Seen) -> Replication {
     let node = cold_storage.node();
-    let state = if node.state == State::Unreachable { State::Unreachable } else { State::Healthy };
-    let error = (state == State::Unreachable).then(|| node.reasons.join("; "));
+    let state =
+        if node.state == NodeState::Unreachable { NodeState::Unreachable } else { NodeState::Healthy };
+    let error = (state == NodeState::Unreachable).then(|| node.reasons.join("; "));
     let metrics = cold_storage.metrics();
     let last_success = metrics
         .and_then(|metrics| metrics.max("marketprism_cold_last_success_timestamp_seconds", &[]))
@@ -86,13 +87,13 @@ fn table(cold_storage: &Seen, table: String) -> Table {
     let lag_seconds = value("replication_lag_seconds");
     let (failures, unverified) = (count("verification_failures_total"), count("unverified_partitions"));
     let state = if !cold_storage.is_reachable() {
-        State::Unreachable
+        NodeState::Unreachable
     } else if failures > Some(0) {
-        State::Unhealthy
+        NodeState::Unhealthy
     } else if unverified > Some(0) || lag_seconds > Some(LAG_DEGRADED_SECONDS) {
-        State::Degraded
+        NodeState::Degraded
     } else {
-        State::Healthy
+        NodeState::Healthy
     };
     Table {
         state,

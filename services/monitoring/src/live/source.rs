@@ -17,6 +17,9 @@ use crate::http;
 
 /// Two looks are at least so far apart: what the page shows changes once a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(900);
+/// Rates and quantiles are of so long, or up to twice of it: rows come in batches of a second or so, and a number that jumps
+/// between them and 0 tells nobody anything.
+const RATE_WINDOW: Duration = Duration::from_secs(5);
 /// An admin server answers within milliseconds, also under load.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The largest page of a service: 10 000 streams of 500 bytes.
@@ -25,7 +28,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// How something is, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
+pub(crate) enum NodeState {
     Healthy,
     Degraded,
     Unhealthy,
@@ -36,7 +39,7 @@ pub(crate) enum State {
 /// One part of the pipeline.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Node {
-    pub(crate) state: State,
+    pub(crate) state: NodeState,
     /// What is wrong, in its own words.
     pub(crate) reasons: Vec<String>,
     /// How old what is known of it is, ms; null when it never answered.
@@ -45,6 +48,29 @@ pub(crate) struct Node {
     pub(crate) uptime_seconds: Option<u64>,
     /// Resident memory.
     pub(crate) memory_bytes: Option<u64>,
+}
+
+/// The cause that says it in a few words: `Connection refused (os error 111)`.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+impl Node {
+    /// One that only says whether it answers, now.
+    pub(crate) const fn plain(state: NodeState, reasons: Vec<String>) -> Self {
+        let age_ms = if matches!(state, NodeState::Healthy) { Some(0) } else { None };
+        Self { state, reasons, age_ms, version: None, uptime_seconds: None, memory_bytes: None }
+    }
+
+    /// The same: `error` is why it does not answer.
+    pub(crate) fn answering(error: Option<String>) -> Self {
+        let state = if error.is_some() { NodeState::Unreachable } else { NodeState::Healthy };
+        Self::plain(state, error.into_iter().collect())
+    }
 }
 
 /// One service, however many look at it.
@@ -67,7 +93,10 @@ pub(crate) struct Reading {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     latest: Option<Arc<Reading>>,
-    before: Option<Arc<Reading>>,
+    /// What rates count from: one to two windows old.
+    base: Option<Arc<Reading>>,
+    /// The base of the next window.
+    next_base: Option<Arc<Reading>>,
     /// Why the last look failed.
     error: Option<String>,
 }
@@ -99,9 +128,7 @@ impl Source {
             .get(async |before| {
                 let before = before.unwrap_or_default();
                 match self.read().await {
-                    Ok(reading) => {
-                        Seen { latest: Some(Arc::new(reading)), before: before.latest, error: None }
-                    }
+                    Ok(reading) => before.followed_by(Arc::new(reading)),
                     Err(error) => Seen { error: Some(error), ..before },
                 }
             })
@@ -125,27 +152,28 @@ impl Source {
 
     /// The body of any answer: an unhealthy service answers 503, and says why.
     async fn text(&self, url: &str) -> Result<String, String> {
-        let read = async { http::body(self.http.get(url).send().await?, BODY_BYTES_MAX).await };
-        match read.await {
-            Ok(body) => Ok(String::from_utf8_lossy(&body).into_owned()),
+        match http::answer(self.http.get(url), BODY_BYTES_MAX).await {
+            Ok((_, body)) => Ok(String::from_utf8_lossy(&body).into_owned()),
             Err(error) if error.is_timeout() => {
                 Err(format!("{url} does not answer within {} s", PATIENCE.as_secs()))
             }
-            Err(error) => Err(format!("{url} does not answer: {}", root(&error))),
+            Err(error) => Err(format!("{url} does not answer: {}", innermost(&error))),
         }
     }
 }
 
-/// The innermost cause: `Connection refused (os error 111)`.
-fn root(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
 impl Seen {
+    fn followed_by(self, reading: Arc<Reading>) -> Self {
+        let age = |old: &Arc<Reading>| reading.at.duration_since(old.at);
+        let (base, next_base) = match self.next_base {
+            Some(next) if age(&next) < RATE_WINDOW => (self.base, Some(next)),
+            Some(next) if age(&next) < 2 * RATE_WINDOW => (Some(next), Some(Arc::clone(&reading))),
+            // Nobody looked for a while: what was then says nothing of now.
+            _ => (Some(Arc::clone(&reading)), Some(Arc::clone(&reading))),
+        };
+        Self { latest: Some(reading), base, next_base, error: None }
+    }
+
     pub(crate) const fn is_reachable(&self) -> bool {
         self.error.is_none() && self.latest.is_some()
     }
@@ -173,8 +201,8 @@ impl Seen {
     }
 
     fn both(&self) -> Option<(&Metrics, &Metrics, Duration)> {
-        let (now, before) = (self.latest.as_ref()?, self.before.as_ref()?);
-        self.is_reachable().then(|| (&now.metrics, &before.metrics, now.at.duration_since(before.at)))
+        let (now, base) = (self.latest.as_ref()?, self.base.as_ref()?);
+        self.is_reachable().then(|| (&now.metrics, &base.metrics, now.at.duration_since(base.at)))
     }
 
     pub(crate) fn age_ms(&self) -> Option<u64> {
@@ -188,7 +216,7 @@ impl Seen {
         let health = self.latest.as_ref().map(|reading| &reading.health);
         let (state, reasons) = match (&self.error, health) {
             (None, Some(health)) => (state_of(&health.status), health.reasons()),
-            (error, _) => (State::Unreachable, error.iter().cloned().collect()),
+            (error, _) => (NodeState::Unreachable, error.iter().cloned().collect()),
         };
         let memory = self.current().and_then(|metrics| metrics.sum("process_resident_memory_bytes", &[]));
         Node {
@@ -205,7 +233,7 @@ impl Seen {
 impl Health {
     /// Of every check that is not healthy.
     fn reasons(&self) -> Vec<String> {
-        let ill = self.checks.iter().filter(|(_, check)| state_of(&check.status) != State::Healthy);
+        let ill = self.checks.iter().filter(|(_, check)| state_of(&check.status) != NodeState::Healthy);
         ill.map(|(name, check)| match &check.reason {
             Some(reason) => format!("{name}: {reason}"),
             None => format!("{name}: {}", check.status),
@@ -215,10 +243,10 @@ impl Health {
 }
 
 /// A word that is not known is no good news.
-fn state_of(status: &str) -> State {
+fn state_of(status: &str) -> NodeState {
     match status {
-        "healthy" => State::Healthy,
-        "degraded" => State::Degraded,
-        _ => State::Unhealthy,
+        "healthy" => NodeState::Healthy,
+        "degraded" => NodeState::Degraded,
+        _ => NodeState::Unhealthy,
     }
 }

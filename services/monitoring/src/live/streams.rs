@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::cached::Cached;
-use super::source::{Source, State};
+use super::source::{NodeState, Source};
 
 /// The page is asked for at most this often, however many look.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1_500);
@@ -31,7 +31,7 @@ pub(crate) struct Streams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SourceState {
     /// `healthy` when it answers, else `unreachable`.
-    pub(crate) state: State,
+    pub(crate) state: NodeState,
     /// How old what is shown is, ms; null when it never answered.
     pub(crate) age_ms: Option<u64>,
     pub(crate) error: Option<String>,
@@ -53,7 +53,7 @@ pub(crate) struct StreamLine {
 /// What the collector says of a stream, passed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 struct Facts {
-    /// `live`, `waiting`, `syncing`, `stale` or `disconnected`.
+    /// `live`, `waiting`, `syncing`, `stale` or `disconnected`; `unknown` while the collector does not answer.
     state: String,
     events: u64,
     /// Over the last ten seconds.
@@ -105,7 +105,9 @@ impl Board {
     pub(crate) async fn look(&self, collector: &Source) -> Streams {
         let Known { at, total, streams, error } = self.known(collector).await;
         let age_ms = at.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
-        let state = if error.is_some() { State::Unreachable } else { State::Healthy };
+        let is_away = error.is_some();
+        let state = if is_away { NodeState::Unreachable } else { NodeState::Healthy };
+        let streams = if is_away { streams.into_iter().map(StreamLine::unknown).collect() } else { streams };
         Streams { time_us: super::now_us(), collector: SourceState { state, age_ms, error }, total, streams }
     }
 
@@ -130,6 +132,20 @@ impl Board {
                 }
             })
             .await
+    }
+}
+
+impl StreamLine {
+    /// What is true of it when nobody says how it is now: what has been.
+    fn unknown(self) -> Self {
+        let facts = Facts {
+            state: "unknown".to_owned(),
+            events_per_minute: None,
+            age_ms: None,
+            latency_ms: None,
+            ..self.facts
+        };
+        Self { facts, ..self }
     }
 }
 
@@ -161,5 +177,8 @@ mod tests {
         let [line] = &lines[..] else { panic!("{lines:?}") };
         assert_eq!((line.exchange.as_str(), line.symbol.as_str()), ("okx", "A.B-USDT"));
         assert_eq!((line.facts.age_ms, line.facts.latency_ms), (Some(3), Some(-1)));
+        let unknown = line.clone().unknown();
+        assert_eq!((unknown.facts.state.as_str(), unknown.facts.age_ms), ("unknown", None));
+        assert_eq!((unknown.facts.events, &unknown.symbol), (5, &line.symbol), "what has been is still true");
     }
 }

@@ -44,7 +44,8 @@ impl Alertmanager {
         self.0.get("/api/v2/alerts", &[]).await
     }
 
-    pub(super) const fn upstream(&self) -> &Upstream {
+    /// The server itself.
+    pub(crate) const fn upstream(&self) -> &Upstream {
         &self.0
     }
 }

@@ -13,8 +13,8 @@ use crate::metrics::UpstreamMetrics;
 
 /// Bytes of one answer: some 10,000 alerts or 2,000 rules.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Bytes of an error that are repeated.
-const ERROR_BYTES_MAX: usize = 512;
+/// Characters of an error that are repeated.
+const ERROR_CHARS_MAX: usize = 512;
 /// Between two tries.
 const PAUSES: BackoffConfig = BackoffConfig {
     first: HumanDuration::from_millis(300),
@@ -62,7 +62,7 @@ impl UpstreamError {
 
 /// A server and how it is asked.
 #[derive(Debug, Clone)]
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     name: &'static str,
     base: String,
     client: reqwest::Client,
@@ -75,7 +75,7 @@ impl Upstream {
         Ok(Self {
             name,
             base: base.trim_end_matches('/').to_owned(),
-            client: http::client(config.timeout.get())?,
+            client: http::inside(config.timeout.get())?,
             tries: config.tries,
             metrics: UpstreamMetrics::new_with_labels(&[("upstream", name)]),
         })
@@ -101,7 +101,7 @@ impl Upstream {
     }
 
     /// Whether it serves, asked once: Prometheus and Alertmanager both say it at this path.
-    pub(super) async fn is_ready(&self) -> Result<(), UpstreamError> {
+    pub(crate) async fn is_ready(&self) -> Result<(), UpstreamError> {
         let ready = self.body("/-/ready", &[]).await.map(drop);
         self.metrics.upstream_up.set(if ready.is_ok() { 1.0 } else { 0.0 });
         ready
@@ -118,18 +118,15 @@ impl Upstream {
 
     async fn asked(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
         let upstream = self.name;
-        let unreachable =
-            |error: reqwest::Error| UpstreamError::Unreachable { upstream, source: error.without_url() };
         let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let url = format!("{}{path}?{pairs}", self.base);
-        let answer = self.client.get(url).send().await.map_err(unreachable)?;
-        let status = answer.status();
-        let bytes_max = if status.is_success() { ANSWER_BYTES_MAX } else { ERROR_BYTES_MAX };
-        let body = http::body(answer, bytes_max).await.map_err(unreachable)?;
+        let (status, body) = http::answer(self.client.get(url), ANSWER_BYTES_MAX)
+            .await
+            .map_err(|source| UpstreamError::Unreachable { upstream, source })?;
         if status.is_success() {
             return Ok(body);
         }
-        let body = String::from_utf8_lossy(&body).into_owned();
+        let body = String::from_utf8_lossy(&body).chars().take(ERROR_CHARS_MAX).collect();
         Err(UpstreamError::Status { upstream, status, body })
     }
 

@@ -1,9 +1,9 @@
-//! Sections `upstreams` and `components`.
-
-use std::collections::BTreeMap;
+//! Section `upstreams`.
 
 use marketprism_service::{ConfigError, HumanDuration};
 use serde::{Deserialize, Serialize};
+
+use crate::http;
 
 /// Whom the API asks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,16 +17,6 @@ pub(crate) struct UpstreamsConfig {
     pub(crate) timeout: HumanDuration,
     /// How often it is asked before the answer is 503.
     pub(crate) tries: u32,
-}
-
-/// A part of the system whose own word on its health is shown.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct ComponentConfig {
-    /// Where it tells its health: an answer of 200 is good, and MarketPrism's own say more.
-    pub(crate) url: String,
-    /// Prometheus's name for it, whose `up` is shown beside; `null` where Prometheus does not scrape it.
-    pub(crate) job: Option<String>,
 }
 
 impl Default for UpstreamsConfig {
@@ -43,7 +33,7 @@ impl Default for UpstreamsConfig {
 impl UpstreamsConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         for (key, url) in [("prometheus", &self.prometheus), ("alertmanager", &self.alertmanager)] {
-            is_http(&format!("upstreams.{key}"), url)?;
+            http::is_address(&format!("upstreams.{key}"), url)?;
         }
         if !(1..=10).contains(&self.tries) {
             return Err(ConfigError::invalid("upstreams.tries", self.tries, "must be from 1 to 10"));
@@ -54,34 +44,4 @@ impl UpstreamsConfig {
         }
         Ok(())
     }
-}
-
-impl ComponentConfig {
-    pub(crate) fn validate(&self, name: &str) -> Result<(), ConfigError> {
-        is_http(&format!("components.{name}.url"), &self.url)
-    }
-}
-
-fn is_http(path: &str, url: &str) -> Result<(), ConfigError> {
-    if url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-        return Ok(());
-    }
-    Err(ConfigError::invalid(path, url, "is no http or https address"))
-}
-
-/// All of them on one host, at the ports of the operating contract. Names have `_` where they are shown with `-`, so that variables can
-/// name them.
-pub(crate) fn default_components() -> BTreeMap<String, ComponentConfig> {
-    let component = |name: &str, address: &str, job: Option<&str>| {
-        let url = format!("http://127.0.0.1:{address}");
-        (name.to_owned(), ComponentConfig { url, job: job.map(str::to_owned) })
-    };
-    BTreeMap::from([
-        component("collector", "8087/health", Some("collector")),
-        component("hot_storage", "8085/health", Some("hot-storage")),
-        component("cold_storage", "8086/health", Some("cold-storage")),
-        component("nats", "8222/healthz", Some("nats")),
-        component("clickhouse_hot", "8123/ping", None),
-        component("clickhouse_cold", "8124/ping", None),
-    ])
 }

@@ -91,7 +91,8 @@ impl Prometheus {
         Ok(result.into_iter().filter_map(value).collect())
     }
 
-    pub(super) const fn upstream(&self) -> &Upstream {
+    /// The server itself.
+    pub(crate) const fn upstream(&self) -> &Upstream {
         &self.0
     }
 }

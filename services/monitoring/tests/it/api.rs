@@ -55,11 +55,11 @@ async fn components_say_what_they_are_themselves() {
     let stack = Stack::start().await;
     let body = stack.get("/api/v1/health/components").await;
     let components = body["data"]["components"].as_array().unwrap();
-    let status = |name: &str| components.iter().find(|one| one["name"] == name).unwrap()["status"].clone();
+    let status = |name: &str| components.iter().find(|one| one["name"] == name).unwrap()["state"].clone();
     assert_eq!(status("prometheus"), "healthy");
     assert_eq!(status("alertmanager"), "healthy");
     assert_eq!(status("collector"), "unreachable");
-    assert_eq!(body["data"]["status"], "unreachable", "the worst decides");
+    assert_eq!(body["data"]["state"], "unreachable", "the worst decides");
     assert_eq!(stack.get("/api/v1/status").await["data"]["service"], "monitoring");
 }
 

@@ -1,6 +1,5 @@
 //! A real Chromium with one page open, and what it complained about.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use chromiumoxide::browser::{Browser, BrowserConfig};
 use chromiumoxide::cdp::browser_protocol::emulation::{MediaFeature, SetDeviceMetricsOverrideParams};
 use chromiumoxide::cdp::browser_protocol::log::EventEntryAdded;
 use chromiumoxide::cdp::browser_protocol::network::EventRequestWillBeSent;
+use chromiumoxide::cdp::browser_protocol::page::{CaptureScreenshotFormat, Viewport};
 use chromiumoxide::cdp::js_protocol::runtime::{EventConsoleApiCalled, EventExceptionThrown};
 use chromiumoxide::page::ScreenshotParams;
 use futures_util::StreamExt;
@@ -62,7 +62,7 @@ impl Page {
                 });
             };
         }
-        let own = url.to_owned();
+        let own = url.split('/').take(3).collect::<Vec<_>>().join("/");
         complain!(EventExceptionThrown, |event: &EventExceptionThrown| Some(format!(
             "{:?}",
             event.exception_details
@@ -83,6 +83,11 @@ impl Page {
         let value =
             self.page.evaluate(expression).await.unwrap_or_else(|error| panic!("{expression}: {error}"));
         value.into_value().unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// Does what the expression says.
+    pub(crate) async fn act(&self, expression: &str) {
+        self.eval::<bool>(&format!("({expression}, true)")).await;
     }
 
     /// The text of the first element that the selector finds.
@@ -128,21 +133,34 @@ impl Page {
             .unwrap();
     }
 
-    /// Writes a picture of the page as it is into `target/console-screenshots`.
-    pub(crate) async fn picture(&self, name: &str, is_full: bool) {
-        let folder = screenshots();
-        std::fs::create_dir_all(&folder).unwrap();
-        let picture =
-            self.page.screenshot(ScreenshotParams::builder().full_page(is_full).build()).await.unwrap();
-        let path = folder.join(format!("{name}.png"));
-        println!("{}: {} kB", path.display(), picture.len() / 1000);
-        std::fs::write(path, picture).unwrap();
+    /// Waits until what changed is drawn: charts follow their boxes' sizes and the theme a frame later.
+    pub(crate) async fn drawn(&self) {
+        let frames = "(() => { window.drawn = 0; const next = () => { if (++window.drawn < 5) requestAnimationFrame(next); }; next(); return true; })()";
+        self.eval::<bool>(frames).await;
+        self.until("five frames", "window.drawn === 5").await;
     }
 
-    /// What it complained about since the last time, but for what is expected.
-    pub(crate) fn complaints(&self, expected: &[&str]) -> Vec<String> {
-        let said = std::mem::take(&mut *self.complaints.lock().unwrap());
-        said.into_iter().filter(|one| !expected.iter().any(|words| one.contains(words))).collect()
+    /// Writes a picture of the page as it is into `target/console-screenshots`.
+    pub(crate) async fn picture(&self, name: &str, is_full: bool) {
+        let picture = ScreenshotParams::builder().full_page(is_full);
+        keep(&format!("{name}.png"), &self.page.screenshot(picture.build()).await.unwrap());
+    }
+
+    /// Writes a smaller picture, of the page from its top to the end of an element: that of the README.
+    pub(crate) async fn picture_until(&self, selector: &str, name: &str) {
+        let bottom = format!("scrollY + document.querySelector({selector:?}).getBoundingClientRect().bottom");
+        let (width, height) = (self.eval("innerWidth").await, self.eval(&bottom).await);
+        let picture = ScreenshotParams::builder()
+            .format(CaptureScreenshotFormat::Webp)
+            .quality(85)
+            .clip(Viewport { x: 0.0, y: 0.0, width, height, scale: 1.0 })
+            .capture_beyond_viewport(true);
+        keep(&format!("{name}.webp"), &self.page.screenshot(picture.build()).await.unwrap());
+    }
+
+    /// What it complained about since the last time.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        std::mem::take(&mut *self.complaints.lock().unwrap())
     }
 
     /// Ends the browser.
@@ -152,9 +170,13 @@ impl Page {
     }
 }
 
-/// `target/console-screenshots`, kept by CI.
-fn screenshots() -> PathBuf {
+/// Into `target/console-screenshots`, which CI keeps.
+fn keep(name: &str, picture: &[u8]) {
     // target/<profile>/deps/<test>
     let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().join("console-screenshots")
+    let folder = test.ancestors().nth(3).unwrap().join("console-screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    println!("{}: {} kB", path.display(), picture.len() / 1000);
+    std::fs::write(path, picture).unwrap();
 }

@@ -7,6 +7,7 @@ use marketprism_testkit::{free_port, poll_until};
 use serde_json::{Value, json};
 
 use crate::monitoring::Monitoring;
+use crate::openapi::walk;
 use crate::rig::{DEADLINE, Rig};
 
 /// A service of which nothing that it asks is there.
@@ -19,7 +20,7 @@ async fn alone() -> Monitoring {
     ];
     for service in ["COLLECTOR", "HOT_STORAGE", "COLD_STORAGE"] {
         for which in ["HEALTH", "METRICS"] {
-            environment.push((format!("MARKETPRISM__LIVE__{service}__{which}"), nowhere("http")));
+            environment.push((format!("MARKETPRISM__COMPONENTS__{service}__{which}"), nowhere("http")));
         }
     }
     let environment: Vec<_> =
@@ -147,6 +148,10 @@ async fn the_running_pipeline_is_shown_and_a_killed_collector_too() {
         replication["tables"].as_array().unwrap().iter().find(|table| table["table"] == "trades").unwrap();
     assert!(trades["watermark_sequence"].as_u64() > Some(0) && trades["state"] == "healthy", "{trades}");
 
+    let answers = walk(&rig.monitoring).await;
+    let is_good = |(path, code): &&(String, u16)| path.starts_with("/api/v1/live/") && *code == 200;
+    assert_eq!(answers.iter().filter(is_good).count(), 6, "{answers:?}");
+
     rig.collector.as_mut().unwrap().kill();
     let seen = events(&rig, "events", |events| {
         events.last().is_some_and(|(_, pipeline)| pipeline["nodes"]["collector"]["state"] == "unreachable")
@@ -156,6 +161,11 @@ async fn the_running_pipeline_is_shown_and_a_killed_collector_too() {
     assert!(pipeline["nodes"]["collector"]["age_ms"].is_u64(), "{pipeline}");
     assert_eq!(pipeline["hops"]["receive"]["rate_per_second"], Value::Null, "no rate that was");
     assert_eq!(pipeline["exchanges"][0]["state"], "unknown", "{pipeline}");
+    poll_until(DEADLINE, "its streams are unknown", async || {
+        let streams = rig.live("streams").await;
+        streams["streams"].as_array().unwrap().iter().all(|one| one["state"] == "unknown")
+    })
+    .await;
     rig.start_collector();
     rig.flowing().await;
     assert!(rig.monitoring.process.stop().success(), "no viewer holds it up");

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use marketprism_testkit::{ClickHouse, NatsServer, Process, binary, poll_until};
+use marketprism_testkit::{ClickHouse, MonitoringServer, NatsServer, Process, binary, poll_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,6 +17,7 @@ pub(crate) struct Rig {
     pub(crate) monitoring: Monitoring,
     pub(crate) collector: Option<Process>,
     _storage: Vec<Process>,
+    alertmanager: MonitoringServer,
     _simulator: Process,
     _nats: NatsServer,
     _clickhouse: ClickHouse,
@@ -36,7 +37,7 @@ impl Rig {
         let engine = |database: &str| json!({ "url": clickhouse.url(), "database": database });
         let (hot, cold) = (engine("marketprism_hot"), engine("marketprism_cold"));
         let mut storage = Vec::new();
-        let mut live = json!({});
+        let mut components = json!({});
         let hot_storage = json!({ "clickhouse": hot });
         let cold_storage = json!({ "hot": hot, "cold": cold, "replication": { "interval": "1s" } });
         for (name, key, config) in
@@ -44,19 +45,22 @@ impl Rig {
         {
             let config = with_admin(&folder, name, config, &nats);
             let mut process = spawn(&folder, name, &config);
-            live[key] = urls(&mut process, &config);
+            components[key] = urls(&mut process, &config);
             storage.push(process);
         }
         let mut collector_config =
             with_admin(&folder, "collector", json!({ "exchanges": exchanges(&exchange) }), &nats);
         let mut collector = spawn(&folder, "collector", &collector_config);
-        live["collector"] = urls(&mut collector, &collector_config);
+        components["collector"] = urls(&mut collector, &collector_config);
         // Started again, it is where it was.
         for (field, which) in [("health_listen", "health"), ("metrics_listen", "metrics")] {
-            let url = live["collector"][which].as_str().unwrap().trim_start_matches("http://").to_owned();
+            let url =
+                components["collector"][which].as_str().unwrap().trim_start_matches("http://").to_owned();
             collector_config["admin"][field] = url.into();
         }
-        let config = json!({ "nats": { "url": nats.url() }, "hot": hot, "cold": cold, "live": live });
+        let alertmanager = alertmanager(&folder);
+        let upstreams = json!({ "alertmanager": alertmanager.url() });
+        let config = json!({ "upstreams": upstreams, "nats": { "url": nats.url() }, "hot": hot, "cold": cold, "components": components });
         let path = folder.path().join("monitoring.yaml");
         std::fs::write(&path, config.to_string()).unwrap();
         let monitoring = Monitoring::start_with(&["--config", path.to_str().unwrap()], &[]).await;
@@ -64,6 +68,7 @@ impl Rig {
             monitoring,
             collector: Some(collector),
             _storage: storage,
+            alertmanager,
             _simulator: simulator,
             _nats: nats,
             _clickhouse: clickhouse,
@@ -90,6 +95,13 @@ impl Rig {
                 && pipeline["exchanges"].as_array().unwrap().iter().all(live)
         })
         .await;
+    }
+
+    /// Lets Alertmanager know of an alert, as Prometheus would.
+    pub(crate) async fn fire(&self, alert: &Value) {
+        let url = format!("{}/api/v2/alerts", self.alertmanager.url());
+        let answer = self.monitoring.http.post(url).json(&json!([alert])).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
     }
 
     /// Starts the collector again after it was killed, where it was.
@@ -122,10 +134,17 @@ fn urls(process: &mut Process, config: &Value) -> Value {
     json!({ "health": url("health"), "metrics": url("metrics") })
 }
 
+fn alertmanager(folder: &TempDir) -> MonitoringServer {
+    let path = folder.path().join("alertmanager.yml");
+    std::fs::write(&path, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
+    MonitoringServer::alertmanager(&path)
+}
+
 fn simulator(folder: &TempDir) -> (Process, String) {
     let address_file = folder.path().join("simulator.json");
     let mut command = Command::new(binary("marketprism-exchange-simulator"));
     command.args(["--listen", "127.0.0.1:0", "--rate", "300", "--symbols", "3"]);
+    command.args(["--markets", "binance_spot,binance_usdm,okx_spot,okx_swap,deribit"]);
     command.arg("--ledger").arg(folder.path().join("ledger.jsonl"));
     command.arg("--address-file").arg(&address_file);
     command.env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0");

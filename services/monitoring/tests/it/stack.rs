@@ -57,7 +57,7 @@ impl Stack {
         let monitoring = Monitoring::start(&[
             ("MARKETPRISM__UPSTREAMS__PROMETHEUS", &prometheus.url()),
             ("MARKETPRISM__UPSTREAMS__ALERTMANAGER", &alertmanager.url()),
-            ("MARKETPRISM__COMPONENTS__COLLECTOR__URL", "http://127.0.0.1:1/health"),
+            ("MARKETPRISM__COMPONENTS__COLLECTOR__HEALTH", "http://127.0.0.1:1"),
         ])
         .await;
         let target = monitoring.metrics_url.trim_start_matches("http://").trim_end_matches("/metrics");

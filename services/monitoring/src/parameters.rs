@@ -1,14 +1,14 @@
 //! The parameters of a request: each is known, given once and valid, or the answer names it and its value.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::envelope::Failure;
 
@@ -19,7 +19,7 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT: RangeInclusive<usize> = 1..=1000;
 
 /// What is not read yet; what is left at the end is unknown.
-pub(super) struct Parameters(BTreeMap<String, String>);
+pub(crate) struct Parameters(BTreeMap<String, String>);
 
 impl<S: Sync> FromRequestParts<S> for Parameters {
     type Rejection = Failure;
@@ -42,54 +42,49 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 
 impl Parameters {
     /// Free text.
-    pub(super) fn text(&mut self, field: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, field: &str) -> Option<String> {
         self.0.remove(field)
     }
 
     /// One of the words that `T` knows.
-    pub(super) fn word<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Failure> {
+    pub(crate) fn word<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, Failure> {
         let Some(value) = self.0.remove(field) else { return Ok(None) };
         let word = serde_json::from_value(Value::String(value.clone()));
         word.map(Some).map_err(|error| Failure::parameter(field, &value, error))
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, field: &str) -> Result<Option<bool>, Failure> {
+    pub(crate) fn flag(&mut self, field: &str) -> Result<Option<bool>, Failure> {
         let Some(value) = self.0.remove(field) else { return Ok(None) };
         value.parse().map(Some).map_err(|_| Failure::parameter(field, &value, "is neither true nor false"))
     }
 
+    /// What there is no answer without.
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, field: &str) -> Result<T, Failure> {
+        self.word(field)?.ok_or_else(|| Failure::parameter(field, "", "is missing"))
+    }
+
+    /// A number of the range.
+    pub(crate) fn number<T>(&mut self, field: &str, range: &RangeInclusive<T>) -> Result<Option<T>, Failure>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let Some(value) = self.0.remove(field) else { return Ok(None) };
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        let reason = format!("is no number from {} to {}", range.start(), range.end());
+        number.map(Some).ok_or_else(|| Failure::parameter(field, &value, reason))
+    }
+
     /// How many entries are wanted.
-    pub(super) fn limit(&mut self) -> Result<usize, Failure> {
-        let Some(value) = self.0.remove("limit") else { return Ok(LIMIT_DEFAULT) };
-        let limit = value.parse().ok().filter(|limit| LIMIT.contains(limit));
-        limit.ok_or_else(|| Failure::parameter("limit", &value, "is no number from 1 to 1000"))
+    pub(crate) fn limit(&mut self) -> Result<usize, Failure> {
+        self.number("limit", &LIMIT).map(|limit| limit.unwrap_or(LIMIT_DEFAULT))
     }
 
     /// Nothing else was given.
-    pub(super) fn end(self) -> Result<(), Failure> {
+    pub(crate) fn end(self) -> Result<(), Failure> {
         match self.0.first_key_value() {
             None => Ok(()),
             Some((field, value)) => Err(Failure::parameter(field, value, "there is no such parameter here")),
-        }
-    }
-}
-
-/// How bad an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
-    Critical,
-    Warning,
-    Info,
-}
-
-impl Severity {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::Warning => "warning",
-            Self::Info => "info",
         }
     }
 }
