@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// How well something is; ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,6 +26,18 @@ struct State {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Value>,
+}
+
+/// The body of `/health`. The status comes first: scripts of operators read no further.
+#[derive(Debug, Serialize)]
+pub struct Body {
+    status: Status,
+    service: &'static str,
+    version: &'static str,
+    uptime_seconds: u64,
+    checks: BTreeMap<String, State>,
+    #[serde(flatten)]
+    sections: BTreeMap<&'static str, Value>,
 }
 
 #[derive(Debug)]
@@ -76,29 +88,32 @@ impl Health {
 
     /// The worst status of all checks.
     pub fn status(&self) -> Status {
-        self.checks().values().map(|state| state.status).max().unwrap_or(Status::Unhealthy)
+        worst(&self.checks())
     }
 
     /// The worst status, and the body of `/health`.
-    pub fn body(&self) -> (Status, Value) {
-        let status = self.status();
-        let mut body = json!({
-            "status": status,
-            "service": self.0.service,
-            "version": self.0.version,
-            "uptime_seconds": self.0.started.elapsed().as_secs(),
-            "checks": *self.checks(),
-        });
-        let sections = self.0.sections.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(body) = body.as_object_mut() {
-            body.extend(sections.iter().map(|(name, facts)| ((*name).to_owned(), facts.clone())));
-        }
+    pub fn body(&self) -> (Status, Body) {
+        let checks = self.checks().clone();
+        let status = worst(&checks);
+        let body = Body {
+            status,
+            service: self.0.service,
+            version: self.0.version,
+            uptime_seconds: self.0.started.elapsed().as_secs(),
+            checks,
+            sections: self.0.sections.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
         (status, body)
     }
 
     fn checks(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nothing checked is not healthy.
+fn worst(checks: &BTreeMap<String, State>) -> Status {
+    checks.values().map(|state| state.status).max().unwrap_or(Status::Unhealthy)
 }
 
 /// One named check. Whoever holds it reports on it.
@@ -144,6 +159,8 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -156,17 +173,17 @@ mod tests {
         let books = health.check("orderbook");
         books.degraded("resync");
         books.details(json!({"books": 3}));
-        let (status, body) = health.body();
-        assert_eq!(status, Status::Degraded);
+        health.section("coverage", json!({"orderbook": 3}));
+        let body = serde_json::to_string(&health.body().1).unwrap();
+        assert!(body.starts_with(r#"{"status":"degraded","service":"tiny","version":"1.2.3","#), "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(
             body["checks"]["orderbook"],
             json!({"status": "degraded", "reason": "resync", "details": {"books": 3}})
         );
         assert_eq!(body["checks"]["nats"], json!({"status": "healthy"}));
-        health.section("coverage", json!({"orderbook": 3}));
-        assert_eq!(health.body().1["coverage"], json!({"orderbook": 3}));
+        assert_eq!(body["coverage"], json!({"orderbook": 3}));
         health.forget("orderbook");
         assert_eq!(health.status(), Status::Healthy);
-        assert_eq!((&body["service"], &body["version"]), (&json!("tiny"), &json!("1.2.3")));
     }
 }

@@ -24,7 +24,7 @@ pub use config::{
     AdminConfig, ConfigError, ConfigSource, Configuration, HumanDuration, LegacyVariable, LogFormat,
     LoggingConfig, Secret, ShutdownConfig,
 };
-pub use health::{Check, Health, Status};
+pub use health::{Body as HealthBody, Check, Health, Status};
 pub use report::{Context, Report};
 pub use run::{Descriptor, Invocation, run};
 pub use service::Service;

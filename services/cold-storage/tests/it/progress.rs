@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use marketprism_core::DataType;
-use marketprism_testkit::poll_until;
+use marketprism_testkit::{AnswerTimes, poll_until};
 
 use crate::rig::{DEADLINE, Rig, TODAY};
 
@@ -16,6 +16,10 @@ async fn millions_of_rows_are_copied_in_constant_memory_and_told() {
     rig.fill(ROWS / 2 + 1, ROWS / 2, TODAY, "now64(6)").await;
     let mut service = rig.service_with("one", &[("MARKETPRISM__REPLICATION__ROWS_MAX", "200000")]);
     let began = Instant::now();
+    let addresses = ["health", "metrics"].map(|server| rig.address("one", server));
+    let busy = AnswerTimes::of(&[(&addresses[0], "/health"), (&addresses[1], "/metrics")], 50).await;
+    println!("cold-storage at full speed: {busy}");
+    busy.assert_prompt();
     rig.wait_for_watermark(ROWS).await;
     println!("{ROWS} rows in {:?}", began.elapsed());
     let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();

@@ -168,10 +168,15 @@ impl Rig {
         self.dir.path().join(format!("{name}.addresses"))
     }
 
-    pub(crate) async fn get(&self, name: &str, server: &str) -> String {
+    /// `health` or `metrics`.
+    pub(crate) fn address(&self, name: &str, server: &str) -> String {
         let addresses = std::fs::read_to_string(self.addresses_file(name)).unwrap();
         let addresses: serde_json::Value = serde_json::from_str(&addresses).unwrap();
-        let mut stream = TcpStream::connect(addresses[server].as_str().unwrap()).await.unwrap();
+        addresses[server].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, name: &str, server: &str) -> String {
+        let mut stream = TcpStream::connect(self.address(name, server)).await.unwrap();
         let request = format!("GET /{server} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
