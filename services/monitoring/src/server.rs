@@ -12,8 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Json, Response};
-use marketprism_service::{CancellationToken, Context, Report, Status};
-use serde_json::Value;
+use marketprism_service::{CancellationToken, Context, HealthBody, Report, Status};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower_http::compression::CompressionLayer;
@@ -82,7 +81,7 @@ pub(crate) async fn serve(
         (status = 503, description = "It is unhealthy", body = Object),
     )
 )]
-pub(crate) async fn health(State(sources): State<Arc<Sources>>) -> (StatusCode, Json<Value>) {
+pub(crate) async fn health(State(sources): State<Arc<Sources>>) -> (StatusCode, Json<HealthBody>) {
     let (status, body) = sources.health.body();
     (code(status), Json(body))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde_json::Value;
+use marketprism_service::HealthBody;
 
 use crate::envelope::{Failure, Success};
 use crate::parameters::Parameters;
@@ -20,7 +20,7 @@ use crate::sources::Sources;
 pub(super) async fn show(
     State(sources): State<Arc<Sources>>,
     parameters: Parameters,
-) -> Result<Success<Value>, Failure> {
+) -> Result<Success<HealthBody>, Failure> {
     parameters.end()?;
     let (_, body) = sources.health.body();
     Ok(Success::new("monitoring is running", body))
