@@ -276,6 +276,10 @@ impl Session for PolledSession {
 
     fn drain(&mut self, _: Timestamp, _: &mut dyn Effects) {}
 
+    fn is_subscribed(&self, _: Link) -> bool {
+        true
+    }
+
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
         let items = self
             .feeds

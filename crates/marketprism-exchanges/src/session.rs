@@ -298,6 +298,9 @@ pub trait Session: Send {
     /// The collector stops: publish what is pending, declare what is not published. Nothing is called afterwards.
     fn drain(&mut self, now: Timestamp, out: &mut dyn Effects);
 
+    /// Whether everything that is wanted on a socket was acknowledged there, or refused.
+    fn is_subscribed(&self, link: Link) -> bool;
+
     /// How each stream is doing at `now`.
     fn status(&self, now: Timestamp) -> Vec<StreamStatus>;
 }

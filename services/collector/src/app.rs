@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::connection::Shared;
 use crate::control;
 use crate::fleet::Fleet;
+use crate::missed::Abandoned;
 use crate::pressure::Gauge;
 use crate::publish::{self, PublishLag};
 use crate::queue;
@@ -40,6 +41,7 @@ pub(crate) async fn start(mut config: Config, arguments: Arguments, service: Ser
     let gauges = Gauges::new(config.metrics.streams_max)?;
     let (levels, pressure) = watch::channel(Pressure::None);
     let board = Board::default();
+    let abandoned = Abandoned::default();
     // Moves into the fleet: the queue closes when the last exchange has dropped its end.
     let shared = Shared {
         queue,
@@ -48,10 +50,12 @@ pub(crate) async fn start(mut config: Config, arguments: Arguments, service: Ser
         board: board.clone(),
         reconnect: config.reconnect,
         tap,
+        abandoned: abandoned.clone(),
+        shutdown: service.shutdown_token(),
     };
     let publisher = bus.publisher(config.publisher.clone());
     let check = service.health().check("publisher");
-    service.stage("publisher", publish::run(messages, publisher, lag, check, bus.clone()));
+    service.stage("publisher", publish::run(messages, publisher, lag, abandoned, check, bus.clone()));
     let (orders, asked) = mpsc::channel(control::ORDERS_MAX);
     if config.control.enabled {
         let (bus, subject) = (bus.clone(), config.control.subject.clone());

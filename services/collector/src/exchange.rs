@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use marketprism_bus::Bus;
-use marketprism_core::{Instrument, MarketType};
+use marketprism_core::{DataType, Instrument, MarketType};
 use marketprism_exchanges::registry::{BookMode, Integration, Seed, SessionConfig};
 use marketprism_service::{Backoff, CancellationToken, Context, Report};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,9 +17,10 @@ use tokio::task::JoinSet;
 use crate::board::Topic;
 use crate::config::ExchangeConfig;
 use crate::connection::{COMMANDS_MAX, Command, Connection, ConnectionConfig, Shared};
+use crate::door::too_many;
 use crate::listing::Listing;
 use crate::metrics::ConnectionMetrics;
-use crate::plan::{Planned, plan};
+use crate::plan::{Planned, plan, sockets};
 use crate::proxy::Way;
 use crate::rest::{Hosts, Rest};
 use crate::seeds;
@@ -82,8 +83,10 @@ impl Exchange {
     ) -> Result<Self, Report> {
         let base = config.rest_url.as_deref().unwrap_or(integration.rest_url);
         let rest = Rest::new(hosts, base, integration, &way)?;
-        let base = config.ws_url.as_deref().unwrap_or(integration.ws_url);
-        let dialer = Dialer::new(base, integration, way, config.connects_per_minute_max);
+        let base = config.ws_url.as_deref().unwrap_or(integration.ws_url).trim_end_matches('/');
+        let (limit, attempts) = (&integration.connect_limit, config.connects_per_minute_max);
+        let door = hosts.doors.of(base, way.proxy_to(base), limit, attempts);
+        let dialer = Dialer::new(integration.id, base, way, door);
         shared.board.gates(integration.id, vec![rest.gate().clone(), dialer.gate().clone()]);
         let listing = Listing { integration, rest, tap: shared.tap.clone() };
         Ok(Self {
@@ -162,6 +165,8 @@ impl Exchange {
         self.shared.board.complain(id, Topic::Symbols, complaint);
 
         let next = plan(self.integration, &self.config, &selected.instruments, &current);
+        let sockets = too_many(self.integration, sockets(&self.config, &next));
+        self.shared.board.complain(id, Topic::Sockets, sockets);
         let change = difference(&current, &next);
         if change != Change::default() && !current.is_empty() {
             tracing::info!(exchange = id, added = ?change.added, removed = ?change.removed, "instruments changed");
@@ -176,7 +181,7 @@ impl Exchange {
                     // Only fails when its task ended, which `connections` tells next.
                     running.commands.send(command).await.ok();
                 }
-                None => self.start(planned, stop).await,
+                None => self.start(planned, stop),
             }
         }
         // An empty connection is closed; its session publishes or declares what is pending.
@@ -190,10 +195,9 @@ impl Exchange {
         change
     }
 
-    async fn start(&mut self, planned: Planned, stop: &CancellationToken) {
+    /// Starts a connection; it opens when what was published last is known. Nobody waits for that, for the broker may be away.
+    fn start(&mut self, planned: Planned, stop: &CancellationToken) {
         let Planned { name, path, data_types, instruments } = planned.clone();
-        let seeds = self.seeds(&planned);
-        let Some(seeds) = stop.run_until_cancelled(seeds).await else { return };
         tracing::info!(
             exchange = self.integration.id,
             connection = name,
@@ -202,49 +206,36 @@ impl Exchange {
             ?data_types,
             "connection planned"
         );
-        let options = self.config.session_options();
-        let config = SessionConfig { instruments, data_types, options, seeds };
-        self.shared.tap.session(self.integration.id, &name, &config);
-        let session = (self.integration.open)(config);
         let (commander, commands) = mpsc::channel(COMMANDS_MAX);
         let stop = stop.child_token();
+        self.running.insert(name.clone(), Running { planned, commands: commander, stop: stop.clone() });
+        let (integration, bus, shared) = (self.integration, self.bus.clone(), self.shared.clone());
+        let (dialer, rest) = (self.dialer.clone(), self.listing.rest.clone());
+        let options = self.config.session_options();
         let is_polled = self.config.orderbook.mode == BookMode::Snapshot;
-        let connection = Connection::new(ConnectionConfig {
-            exchange: self.integration.id,
-            metrics: ConnectionMetrics::new(self.integration, &name),
-            name: name.clone(),
-            path,
-            session,
-            redundancy: usize::from(self.config.redundancy),
-            life: self.config.life(self.integration),
-            dialer: self.dialer.clone(),
-            rest: self.listing.rest.clone(),
-            snapshots: is_polled.then(|| Snapshots::new(self.integration)),
-            commands,
-            shared: self.shared.clone(),
-        });
-        let run = connection.run(stop.clone());
-        self.running.insert(name.clone(), Running { planned, commands: commander, stop });
+        let (redundancy, life) = (usize::from(self.config.redundancy), self.config.life(integration));
         self.connections.spawn(async move {
-            run.await;
+            let seeds = seeds(bus, integration.id, &shared, &instruments, &data_types);
+            let Some(seeds) = stop.run_until_cancelled(seeds).await else { return name };
+            let config = SessionConfig { instruments, data_types, options, seeds };
+            shared.tap.session(integration.id, &name, &config);
+            let connection = Connection::new(ConnectionConfig {
+                exchange: integration.id,
+                metrics: ConnectionMetrics::new(integration, &name),
+                name: name.clone(),
+                path,
+                session: (integration.open)(config),
+                redundancy,
+                life,
+                dialer,
+                rest,
+                snapshots: is_polled.then(|| Snapshots::new(integration)),
+                commands,
+                shared,
+            });
+            connection.run(stop).await;
             name
         });
-    }
-
-    /// What was published last, so that the hole since then shows; asked for until the broker answers.
-    async fn seeds(&self, planned: &Planned) -> Vec<Seed> {
-        let Some(bus) = &self.bus else { return Vec::new() };
-        let mut backoff = Backoff::new(self.shared.reconnect);
-        loop {
-            match seeds::read(bus, &planned.instruments, &planned.data_types).await {
-                Ok(seeds) => return seeds,
-                Err(error) => {
-                    let (exchange, error) = (self.integration.id, Report::from(error));
-                    tracing::warn!(exchange, %error, "what was published last cannot be read; trying again");
-                }
-            }
-            tokio::time::sleep(backoff.next_delay(Duration::ZERO)).await;
-        }
     }
 
     /// A connection that ended because it was told to is no news.
@@ -268,6 +259,28 @@ impl Exchange {
             }
         }
         is_here
+    }
+}
+
+/// What was published last, so that the hole since then shows; asked for until the broker answers.
+async fn seeds(
+    bus: Option<Bus>,
+    exchange: &'static str,
+    shared: &Shared,
+    instruments: &[Instrument],
+    data_types: &[DataType],
+) -> Vec<Seed> {
+    let Some(bus) = bus else { return Vec::new() };
+    let mut backoff = Backoff::new(shared.reconnect);
+    loop {
+        match seeds::read(&bus, instruments, data_types).await {
+            Ok(seeds) => return seeds,
+            Err(error) => {
+                let error = Report::from(error);
+                tracing::warn!(exchange, %error, "what was published last cannot be read; trying again");
+            }
+        }
+        tokio::time::sleep(backoff.next_delay(Duration::ZERO)).await;
     }
 }
 

@@ -10,6 +10,7 @@ mod clock;
 mod config;
 mod connection;
 mod control;
+mod door;
 mod exchange;
 mod fleet;
 mod gate;

@@ -1,15 +1,27 @@
 //! What was given up, stream by stream, until a `gap` declares it. Why it was is the business of who gives it up.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use marketprism_core::message::{Gap, Origin};
-use marketprism_core::{DataType, GapReason, Instrument, MarketType, Message, Source, Timestamp};
+use marketprism_core::{DataType, GapReason, Instrument, MarketType, Message, Source, Subject, Timestamp};
 
 use crate::sequence;
 
 /// Messages that will not be stored. Bounded by the streams they are of.
 #[derive(Debug, Default)]
 pub(crate) struct Missed(BTreeMap<StreamKey, MissedStream>);
+
+/// What connections that had to end could not hand over; the publisher declares it. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Abandoned(Arc<Mutex<Missed>>);
+
+impl Abandoned {
+    /// Adds and takes.
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut Missed) -> R) -> R {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// A stream: what a gap is declared for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +82,15 @@ impl Missed {
         if let Some((from, to)) = ids {
             let (first, last) = missed.ids.unwrap_or((from, to));
             missed.ids = Some((first.min(from), last.max(to)));
+        }
+    }
+
+    /// Adds a message that is encoded already.
+    pub(crate) fn add_encoded(&mut self, subject: &str, payload: &[u8]) {
+        let Ok(subject) = Subject::parse(subject) else { return };
+        // Our own words a moment ago.
+        if let Ok(message) = Message::decode(&subject, payload) {
+            self.add(&message);
         }
     }
 

@@ -21,8 +21,6 @@ pub(crate) struct Outbox {
     pub(crate) fetches: Vec<Request>,
     pub(crate) forgotten: Vec<RequestId>,
     pub(crate) lost: Vec<(Link, Lost)>,
-    /// Streams acknowledged in the present frame.
-    pub(crate) subscribed: usize,
     /// When what the session looks at was received.
     received: Instant,
     pub(crate) post: Post,
@@ -37,7 +35,6 @@ impl Outbox {
             fetches: Vec::new(),
             forgotten: Vec::new(),
             lost: Vec::new(),
-            subscribed: 0,
             received: Instant::now(),
             post,
             metrics,
@@ -140,10 +137,7 @@ impl Effects for Outbox {
                 socket.trades_backfilled_total.increment(count);
                 tracing::info!(symbol, count, "trades backfilled");
             }
-            Note::Subscribed { streams } => {
-                self.subscribed += streams;
-                tracing::debug!(streams, "subscribed");
-            }
+            Note::Subscribed { streams } => tracing::debug!(streams, "subscribed"),
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use marketprism_core::{DataType, Message};
+use marketprism_core::{DataType, Message, Timestamp};
 
 use crate::missed::{Missed, MissedStream};
 use crate::queue::{Queue, QueuesConfig, Timed};
@@ -141,6 +141,14 @@ impl Overflow {
         if self.shedding == Shedding::Nothing { self.shed.take().collect() } else { Vec::new() }
     }
 
+    /// Gives up what waits, and what was shed and is not declared.
+    pub(crate) fn abandon(&mut self, missed: &mut Missed, now: Timestamp) {
+        for Timed { outgoing, .. } in self.waiting.drain(..) {
+            missed.add_encoded(&outgoing.subject, &outgoing.payload);
+        }
+        self.shed.take().for_each(|shed| missed.add(&shed.gap(WHY_SHED, now).into()));
+    }
+
     fn is_filled(&self, percent: usize) -> bool {
         self.waiting.len() * 100 >= self.messages_max * percent
             || self.waiting_bytes * 100 >= self.bytes_max * percent
@@ -154,7 +162,7 @@ mod tests {
     use bytes::Bytes;
     use marketprism_bus::{Outgoing, Stopwatch};
     use marketprism_core::message::{FundingRate, Gap, Liquidation, Origin, Trade};
-    use marketprism_core::{Decimal, GapReason, Instrument, MarketType, Source, TakerSide, Timestamp};
+    use marketprism_core::{Decimal, GapReason, Instrument, MarketType, Source, TakerSide};
     use metrics::Histogram;
     use tokio::sync::mpsc;
 

@@ -28,6 +28,11 @@ impl Planned {
     }
 }
 
+/// Sockets that are open when all of it is.
+pub(crate) fn sockets(config: &ExchangeConfig, planned: &[Planned]) -> usize {
+    planned.iter().filter(|one| one.path.is_some()).count() * usize::from(config.redundancy)
+}
+
 /// Packs the instruments on as few connections as the exchange's limits allow. Those of `current` stay on their
 /// connections; the others take, in order, the first place that is free.
 pub(crate) fn plan(

@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use crate::Arguments;
 use crate::config::{Config, ExchangeConfig};
+use crate::door::too_many;
 use crate::listing::Listing;
-use crate::plan::{Planned, plan};
+use crate::plan::{Planned, plan, sockets};
 use crate::proxy::Way;
 use crate::rest::{Hosts, Rest};
 use crate::symbols::select;
@@ -87,7 +88,7 @@ async fn plans(config: &Config) -> Result<Plans, Report> {
                 let selected = select(integration, exchange, &listed, &[].into());
                 plans.unlisted.extend(selected.complaint(id));
                 let planned = plan(integration, exchange, &selected.instruments, &[]);
-                plans.unlisted.extend(too_many(integration, exchange, &planned));
+                plans.unlisted.extend(too_many(integration, sockets(exchange, &planned)));
                 plans.connections.extend(planned.into_iter().map(|one| line(integration, exchange, one)));
             }
             Err(error) => plans.unreachable.push(format!("{id}: {error}")),
@@ -113,15 +114,6 @@ fn line(integration: &'static Integration, exchange: &ExchangeConfig, planned: P
         sockets: if is_pushed { exchange.redundancy } else { 0 },
         subscribe_seconds: if is_pushed { rate.per.saturating_mul(requests).as_secs() } else { 0 },
     }
-}
-
-/// More sockets than the exchange allows one address to have.
-fn too_many(integration: &Integration, exchange: &ExchangeConfig, planned: &[Planned]) -> Option<String> {
-    let open_max = integration.connect_limit.open_max?;
-    let sockets = planned.iter().filter(|one| one.path.is_some()).count() * usize::from(exchange.redundancy);
-    let id = integration.id;
-    (sockets > open_max)
-        .then(|| format!("{id}: {sockets} sockets are more than the {open_max} that one address may have"))
 }
 
 fn shown(plans: &Plans) -> String {

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use marketprism_bus::{Bus, BusError, Lost, Outgoing, Publisher};
+use marketprism_core::Message;
 use marketprism_core::message_id::message_id;
-use marketprism_core::{Message, Subject};
 use marketprism_service::{Check, Context, Report};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::metrics::PublishMetrics;
-use crate::missed::Missed;
+use crate::missed::{Abandoned, Missed};
+use crate::overflow::WHY_SHED;
 use crate::queue::{Queued, Timed};
 
 /// Messages taken from the queue at once: saves wake-ups, adds no delay.
@@ -82,12 +83,13 @@ pub(crate) async fn run(
     mut messages: mpsc::Receiver<Queued>,
     publisher: Publisher,
     lag: PublishLag,
+    abandoned: Abandoned,
     check: Check,
     bus: Bus,
 ) -> Result<(), Report> {
     let metrics = PublishMetrics::default();
     let mut taken = Vec::with_capacity(TAKE_MAX);
-    let mut refused = Refused::new(&publisher, check);
+    let mut refused = Refused::new(&publisher, abandoned, check);
     let mut ticks = tokio::time::interval(DECLARE_INTERVAL);
     loop {
         tokio::select! {
@@ -129,7 +131,7 @@ async fn one(
             metrics.refused_total.increment(1);
             tracing::error!(%error, "message refused");
             if let BusError::PayloadTooLarge { subject, .. } = &error {
-                refused.missed(subject, &payload);
+                refused.missed.add_encoded(subject, &payload);
             }
             Ok(())
         }
@@ -141,6 +143,7 @@ async fn one(
 struct Refused {
     losses: Option<mpsc::Receiver<Lost>>,
     missed: Missed,
+    abandoned: Abandoned,
     check: Check,
     /// Since health was last well.
     count: u64,
@@ -148,18 +151,20 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(publisher: &Publisher, check: Check) -> Self {
+    fn new(publisher: &Publisher, abandoned: Abandoned, check: Check) -> Self {
         check.healthy();
         Self {
             losses: publisher.take_losses(),
             missed: Missed::default(),
+            abandoned,
             check,
             count: 0,
             shown_since: None,
         }
     }
 
-    /// Publishes one gap for each stream of which messages were refused. One that is refused itself is declared again.
+    /// Publishes one gap for each stream of which messages were refused, or abandoned by their connection. One that is
+    /// refused itself is declared again.
     async fn declare(&mut self, publisher: &Publisher) -> Result<(), Report> {
         while let Some(lost) = self.losses.as_mut().and_then(|losses| losses.try_recv().ok()) {
             self.lost(&lost);
@@ -168,8 +173,10 @@ impl Refused {
             (self.count, self.shown_since) = (0, None);
             self.check.healthy();
         }
-        for missed in self.missed.take() {
-            let gap = Message::from(missed.gap(WHY_REFUSED, clock::now()));
+        let refused = self.missed.take().map(|missed| (missed, WHY_REFUSED));
+        let abandoned = self.abandoned.with(Missed::take).map(|missed| (missed, WHY_SHED));
+        for (missed, why) in refused.chain(abandoned) {
+            let gap = Message::from(missed.gap(why, clock::now()));
             // It was one once: its subject can be named.
             let Ok(outgoing) = outgoing(&gap) else { continue };
             tracing::warn!(subject = outgoing.subject, "gap");
@@ -183,14 +190,6 @@ impl Refused {
         self.count += 1;
         self.shown_since = Some(Instant::now());
         self.check.degraded(format!("{} messages lost, the last one on {subject}: {detail}", self.count));
-        self.missed(subject, payload);
-    }
-
-    fn missed(&mut self, subject: &str, payload: &[u8]) {
-        let Ok(subject) = Subject::parse(subject) else { return };
-        // Our own words a moment ago.
-        if let Ok(message) = Message::decode(&subject, payload) {
-            self.missed.add(&message);
-        }
+        self.missed.add_encoded(subject, payload);
     }
 }

@@ -16,6 +16,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderValue};
 use tokio::sync::Semaphore;
 
 use crate::clock;
+use crate::door::{Address, Doors};
 use crate::gate::{Gate, Refusal};
 use crate::metrics::{RestMetrics, place};
 use crate::proxy::Way;
@@ -38,10 +39,11 @@ const ERROR_BODY_CHARS_MAX: usize = 300;
 /// What is shared by all markets at one address: an exchange counts by address, not by our configuration, and through another
 /// proxy we have another. Bounded by the exchanges and proxies that were ever configured.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hosts(Arc<Mutex<BTreeMap<Address, Host>>>);
-
-/// Where a host is asked, and through which proxy.
-type Address = (String, Option<String>);
+pub(crate) struct Hosts {
+    hosts: Arc<Mutex<BTreeMap<Address, Host>>>,
+    /// The same of sockets.
+    pub(crate) doors: Doors,
+}
 
 #[derive(Debug, Clone)]
 struct Host {
@@ -94,7 +96,7 @@ impl Rest {
         let client = way.of_http(client)?.build().context("failed to make the HTTP client")?;
         let base = base.trim_end_matches('/').to_owned();
         let proxy = way.proxy_to(&base);
-        let mut hosts = hosts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = hosts.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry((base.clone(), proxy.clone())).or_insert_with(|| Host {
             gate: Gate::default(),
             concurrent: Arc::new(Semaphore::new(CONCURRENT_MAX)),

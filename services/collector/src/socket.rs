@@ -1,23 +1,19 @@
 //! Opens WebSockets: through a proxy where there is one, TLS always verified, no compression, paced by the exchange's
 //! limits.
 
-use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use futures_util::{Sink, StreamExt};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use marketprism_exchanges::registry::Integration;
 use marketprism_service::{Context, Report};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use url::Url;
 
+use crate::door::{Door, Place};
 use crate::gate::Gate;
 use crate::proxy::Way;
 
@@ -27,10 +23,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// What waits to be written when the exchange does not read: subscriptions of a few KB, and answers to pings.
 const UNSENT_BYTES_MAX: usize = 1 << 20;
-/// Connections opened at once after a start; the rest follow at the exchange's pace.
-const BURST: u32 = 10;
-/// The share of the exchange's limit of attempts that we use: others may run behind the same address.
-const ATTEMPTS_PERCENT: u32 = 50;
 /// Start of an error body kept for the log.
 const ERROR_BODY_CHARS_MAX: usize = 300;
 
@@ -41,7 +33,7 @@ pub(crate) struct Socket {
     is_flushed: bool,
     /// Why the exchange closed it, in its own words.
     farewell: Option<String>,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Place,
 }
 
 impl Socket {
@@ -80,42 +72,19 @@ impl Socket {
     }
 }
 
-/// Opens the connections of one exchange. Clones share pace, places and gate.
+/// Opens the connections of one exchange. Clones share door and gate.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
     exchange: &'static str,
     base: String,
     way: Way,
-    pace: Arc<DefaultDirectRateLimiter>,
-    places: Option<Arc<Semaphore>>,
+    door: Door,
     gate: Gate,
 }
 
 impl Dialer {
-    /// `attempts_per_minute` overrides what the integration says.
-    pub(crate) fn new(
-        base: &str,
-        integration: &Integration,
-        way: Way,
-        attempts_per_minute: Option<NonZeroU32>,
-    ) -> Self {
-        let limit = integration.connect_limit;
-        // Spread evenly, but for the burst at the start.
-        let period = match attempts_per_minute {
-            Some(attempts) => Duration::from_secs(60) / attempts.get(),
-            None => limit.per * 100 / ATTEMPTS_PERCENT / limit.attempts.max(1),
-        };
-        let quota = Quota::with_period(period)
-            .unwrap_or(Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(NonZeroU32::new(BURST).unwrap_or(NonZeroU32::MIN));
-        Self {
-            exchange: integration.id,
-            base: base.trim_end_matches('/').to_owned(),
-            way,
-            pace: Arc::new(RateLimiter::direct(quota)),
-            places: limit.open_max.map(|open_max| Arc::new(Semaphore::new(open_max))),
-            gate: Gate::default(),
-        }
+    pub(crate) fn new(exchange: &'static str, base: &str, way: Way, door: Door) -> Self {
+        Self { exchange, base: base.to_owned(), way, door, gate: Gate::default() }
     }
 
     /// Closed while the exchange refuses connections of this address.
@@ -123,15 +92,11 @@ impl Dialer {
         &self.gate
     }
 
-    /// One attempt, after waiting for its turn and its place.
-    pub(crate) async fn dial(&self, path: &str) -> Result<Socket, Report> {
-        let place = match &self.places {
-            // Only fails when closed, which never happens; then the connection goes ahead without.
-            Some(places) => places.clone().acquire_owned().await.ok(),
-            None => None,
-        };
+    /// One attempt, after waiting for its turn and its place; a successor is one of a socket that is open still.
+    pub(crate) async fn dial(&self, path: &str, is_successor: bool) -> Result<Socket, Report> {
+        let place = self.door.place(is_successor).await;
         self.gate.opened().await;
-        self.pace.until_ready().await;
+        self.door.turn().await;
         let url = format!("{}{path}", self.base);
         match tokio::time::timeout(CONNECT_TIMEOUT, self.connect(&url)).await {
             Ok(Ok(stream)) => Ok(Socket { stream, is_flushed: true, farewell: None, _place: place }),

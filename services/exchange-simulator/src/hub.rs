@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -48,6 +49,7 @@ pub(crate) struct Hub {
     pub(crate) paused: watch::Sender<bool>,
     pub(crate) binance_budgets: Budgets,
     pub(crate) okx_windows: Mutex<Windows>,
+    pub(crate) okx_handshakes: Mutex<Windows>,
     pub(crate) deribit: deribit::State,
     requests: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -67,7 +69,8 @@ impl Hub {
             history: History::new(catalogue.all().len(), history_trades_max),
             paused: watch::Sender::new(false),
             binance_budgets: Budgets::new(&limits),
-            okx_windows: Mutex::default(),
+            okx_windows: Mutex::new(Windows::of(Duration::from_secs(2))),
+            okx_handshakes: Mutex::new(Windows::of(Duration::from_secs(1))),
             deribit: deribit::State::default(),
             requests: Mutex::default(),
             catalogue,

@@ -348,6 +348,10 @@ impl Session for BinanceSession {
         }
     }
 
+    fn is_subscribed(&self, link: Link) -> bool {
+        self.sockets.iter().any(|socket| socket.link == link && socket.subscriptions.is_complete())
+    }
+
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
         self.feeds.iter().flat_map(|feed| feed.status(now)).collect()
     }

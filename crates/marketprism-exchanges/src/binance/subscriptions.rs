@@ -118,6 +118,11 @@ impl Subscriptions {
         self.streams.get(name).is_some_and(|stream| stream.is_subscribed)
     }
 
+    /// Whether every stream that is wanted is acknowledged.
+    pub(super) fn is_complete(&self) -> bool {
+        self.streams.values().all(|stream| stream.is_subscribed || !stream.is_wanted)
+    }
+
     /// Sends what may be sent, and again what was not acknowledged.
     pub(super) fn tick(&mut self, now: Timestamp, out: &mut dyn Effects) {
         while let Some((id, sent)) = self.in_flight.front().copied()

@@ -286,6 +286,10 @@ impl Session for DeribitSession {
         }
     }
 
+    fn is_subscribed(&self, link: Link) -> bool {
+        self.sockets.get(&link).is_some_and(|socket| socket.subscriptions.is_complete())
+    }
+
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
         self.feeds.values().flat_map(|feed| feed.status(now)).collect()
     }

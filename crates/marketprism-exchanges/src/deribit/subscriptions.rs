@@ -99,6 +99,11 @@ impl Subscriptions {
         self.refused.contains(channel)
     }
 
+    /// Whether every channel that was asked for is acknowledged or refused.
+    pub(super) fn is_complete(&self) -> bool {
+        self.wishes.is_empty() && self.open.is_none()
+    }
+
     /// Why the socket is to be replaced.
     pub(super) const fn lost(&self) -> Option<&Lost> {
         self.lost.as_ref()

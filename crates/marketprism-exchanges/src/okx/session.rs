@@ -333,6 +333,10 @@ impl Session for OkxSession {
         self.feeds.iter_mut().for_each(|feed| feed.drain(now, out));
     }
 
+    fn is_subscribed(&self, link: Link) -> bool {
+        self.sockets.iter().any(|socket| socket.link == link && socket.subscriptions.is_complete())
+    }
+
     fn status(&self, now: Timestamp) -> Vec<StreamStatus> {
         let status = |feed: &Feed| {
             let of_stream = |stream: &Stream| {

@@ -112,6 +112,13 @@ impl Subscriptions {
         self.acknowledged.contains(arg)
     }
 
+    /// Whether every stream that was asked for is acknowledged or refused.
+    pub(super) fn is_complete(&self) -> bool {
+        self.waiting.is_empty()
+            && self.again.is_empty()
+            && self.in_flight.iter().all(|request| request.args.is_empty())
+    }
+
     fn call(&mut self, operation: Operation, args: &[Arg], attempts: u32) {
         let calls = args.chunks(ARGS_PER_REQUEST_MAX);
         self.waiting.extend(calls.map(|args| Call { operation, args: args.to_vec(), attempts }));

@@ -47,6 +47,8 @@ pub(crate) enum Topic {
     Listing,
     /// Not everything that is configured can be had.
     Symbols,
+    /// More sockets are planned than the exchange allows.
+    Sockets,
 }
 
 /// One connection.

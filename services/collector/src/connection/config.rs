@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use marketprism_core::{Instrument, MarketType};
 use marketprism_exchanges::{Pressure, Session};
-use marketprism_service::BackoffConfig;
+use marketprism_service::{BackoffConfig, CancellationToken};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
 use crate::metrics::ConnectionMetrics;
+use crate::missed::Abandoned;
 use crate::queue::{Queue, QueuesConfig};
 use crate::rest::Rest;
 use crate::snapshots::Snapshots;
@@ -45,6 +46,10 @@ pub(crate) struct Shared {
     /// Pauses between attempts to connect.
     pub(crate) reconnect: BackoffConfig,
     pub(crate) tap: Tap,
+    /// What a connection that ends could not hand over in time.
+    pub(crate) abandoned: Abandoned,
+    /// Cancelled when the process stops: its grace period then bounds how long is waited.
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// What one connection is made of.

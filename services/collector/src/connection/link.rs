@@ -29,10 +29,8 @@ pub(super) struct OpenLink {
     opened: Instant,
     /// When it leaves.
     old_at: Option<Instant>,
-    /// Streams the exchange acknowledged on it.
-    subscribed: usize,
-    /// When it acknowledged the last.
-    subscribed_at: Instant,
+    /// Since when everything wanted is acknowledged on it.
+    complete_since: Option<Instant>,
     phase: Phase,
 }
 
@@ -51,7 +49,7 @@ impl OpenLink {
         let now = Instant::now();
         let old_at = life.map(|life| now + life - life * rand::random_range(0..=LIFE_JITTER_PERCENT) / 100);
         let phase = Phase::Serving;
-        Self { link, line, socket, opened: now, old_at, subscribed: 0, subscribed_at: now, phase }
+        Self { link, line, socket, opened: now, old_at, complete_since: None, phase }
     }
 
     pub(super) fn is_serving(&self) -> bool {
@@ -78,7 +76,7 @@ impl OpenLink {
 
     /// Whether it brings what `leaving` does.
     pub(super) fn has_taken_over(&self, leaving: &Self) -> bool {
-        let is_complete = self.subscribed >= leaving.subscribed && self.subscribed_at.elapsed() >= OVERLAP;
+        let is_complete = self.complete_since.is_some_and(|since| since.elapsed() >= OVERLAP);
         self.is_serving()
             && self.line == leaving.line
             && (is_complete || self.opened.elapsed() >= OVERLAP_MAX)
@@ -89,10 +87,9 @@ impl OpenLink {
         self.opened.elapsed()
     }
 
-    /// The exchange acknowledged streams.
-    pub(super) fn subscribed(&mut self, streams: usize) {
-        self.subscribed += streams;
-        self.subscribed_at = Instant::now();
+    /// Whether everything wanted is acknowledged on it now.
+    pub(super) fn set_complete(&mut self, is_complete: bool) {
+        self.complete_since = is_complete.then(|| self.complete_since.unwrap_or_else(Instant::now));
     }
 
     /// A successor is wanted from now on.

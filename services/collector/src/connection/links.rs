@@ -2,7 +2,7 @@
 //!
 //! A connection has as many *lines* as its redundancy asks for (none where everything is polled), and each line wants one
 //! link in service. A link whose life ends, or that the exchange will close, leaves: its line opens a successor first,
-//! and the old one is closed, by the protocol's handshake and read to its end, once the successor has as many streams
+//! and the old one is closed, by the protocol's handshake and read to its end, once the successor has every stream
 //! acknowledged and both have run side by side for a moment. A link that is lost is replaced after a pause.
 
 use std::collections::VecDeque;
@@ -149,8 +149,10 @@ impl Links {
         Poll::Pending
     }
 
-    /// Opens what is to be opened, lets leave what is too old, closes what has a successor. Called every few milliseconds.
-    pub(super) fn tick(&mut self) {
+    /// Opens what is to be opened, lets leave what is too old, closes what has a successor. Called every few milliseconds;
+    /// `is_subscribed` says whether everything wanted is acknowledged on a link.
+    pub(super) fn tick(&mut self, is_subscribed: impl Fn(Link) -> bool) {
+        self.open.iter_mut().for_each(|open| open.set_complete(is_subscribed(open.link)));
         for open in self.open.iter_mut().filter(|open| open.is_old()) {
             tracing::info!(
                 exchange = self.exchange,
@@ -190,8 +192,9 @@ impl Links {
                 continue;
             }
             line.dial = Dialing::Now;
+            let is_successor = self.open.iter().any(|open| open.line == number);
             let (dialer, path) = (self.dialer.clone(), self.path.clone());
-            self.dials.push(Box::pin(async move { (number, dialer.dial(&path).await) }));
+            self.dials.push(Box::pin(async move { (number, dialer.dial(&path, is_successor).await) }));
         }
     }
 
@@ -221,13 +224,6 @@ impl Links {
     pub(super) fn send(&mut self, link: Link, text: String) {
         if let Some(Err(reason)) = self.find(link).map(|open| open.send(text)) {
             self.lose(link, &reason);
-        }
-    }
-
-    /// The exchange acknowledged streams on a link.
-    pub(super) fn subscribed(&mut self, link: Link, streams: usize) {
-        if let Some(open) = self.find(link) {
-            open.subscribed(streams);
         }
     }
 

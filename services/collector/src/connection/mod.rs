@@ -27,6 +27,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::clock;
+use crate::missed::Abandoned;
 use crate::outbox::Outbox;
 use crate::overflow::Overflow;
 use crate::rest::Rest;
@@ -42,6 +43,9 @@ const TICK: Duration = Duration::from_millis(20);
 const BOARD_INTERVAL: Duration = Duration::from_secs(1);
 /// How long answers under way are waited for at the end; a request takes a few hundred milliseconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a connection that is to end waits for the broker.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Answer = (RequestId, Result<Result<Bytes, FetchFailed>, Aborted>);
 
@@ -64,6 +68,8 @@ pub(crate) struct Connection {
     pressure_told: Pressure,
     board_told: Instant,
     tap: Tap,
+    abandoned: Abandoned,
+    shutdown: CancellationToken,
 }
 
 impl Connection {
@@ -87,6 +93,8 @@ impl Connection {
             pressure_told: Pressure::None,
             board_told: Instant::now(),
             tap: shared.tap,
+            abandoned: shared.abandoned,
+            shutdown: shared.shutdown,
             name: name.into(),
         }
     }
@@ -159,9 +167,6 @@ impl Connection {
         metrics.frame_bytes_received_total.increment(message.len() as u64);
         let outcome = self.session.frame(link, frame, now, self.outbox.received());
         self.count_rejected(outcome);
-        if self.outbox.subscribed > 0 {
-            self.links.subscribed(link, std::mem::take(&mut self.outbox.subscribed));
-        }
     }
 
     fn answered(&mut self, id: RequestId, answer: &Result<Result<Bytes, FetchFailed>, Aborted>) {
@@ -195,7 +200,7 @@ impl Connection {
 
     fn tick(&mut self) {
         let now = clock::now();
-        self.links.tick();
+        self.links.tick(|link| self.session.is_subscribed(link));
         self.session.tick(now, self.outbox.received());
         self.outbox.overflow.flush();
         self.outbox.declare_shed(now);
@@ -254,13 +259,26 @@ impl Connection {
         }
     }
 
-    /// Hands over everything that waits, and declares what was shed; the service's grace period bounds it.
+    /// Hands over everything that waits, and declares what was shed. When the process stops its grace period bounds it; when
+    /// only this connection does, a deadline, for somebody waits to give the next order.
     async fn finish_delivery(&mut self) {
+        let deadline = Instant::now() + DELIVERY_TIMEOUT;
         loop {
             self.outbox.overflow.flush();
             self.outbox.declare_shed(clock::now());
-            if !self.outbox.overflow.is_behind() || !self.outbox.overflow.has_room().await {
+            if !self.outbox.overflow.is_behind() {
                 return;
+            }
+            tokio::select! {
+                has_room = self.outbox.overflow.has_room() => if !has_room {
+                    return;
+                },
+                () = tokio::time::sleep_until(deadline), if !self.shutdown.is_cancelled() => {
+                    let waiting = self.outbox.overflow.waiting();
+                    tracing::warn!(connection = %self.name, waiting, "given up: the broker takes nothing");
+                    self.abandoned.with(|missed| self.outbox.overflow.abandon(missed, clock::now()));
+                    return;
+                }
             }
         }
     }

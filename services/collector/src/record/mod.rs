@@ -24,6 +24,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::connection::Shared;
 use crate::exchange::Exchange;
+use crate::missed::Abandoned;
 use crate::proxy::Way;
 use crate::queue;
 use crate::rest::Hosts;
@@ -132,7 +133,16 @@ pub(crate) async fn run(
     // Nobody is told of pressure: what is not published takes no memory.
     let (_level, pressure) = watch::channel(Pressure::None);
     let (queues, reconnect) = (config.queues, config.reconnect);
-    let shared = Shared { queue, queues, pressure, board: Board::default(), reconnect, tap };
+    let shared = Shared {
+        queue,
+        queues,
+        pressure,
+        board: Board::default(),
+        reconnect,
+        tap,
+        abandoned: Abandoned::default(),
+        shutdown: stop.clone(),
+    };
     let mut unpublished = JoinSet::new();
     unpublished.spawn(async move { while messages.recv().await.is_some() {} });
 

@@ -1,6 +1,7 @@
 //! Several sockets for the same streams: a planned roll-over and A/B redundancy leave no gap and no duplicate at the seam.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
@@ -54,6 +55,42 @@ async fn an_announced_shutdown_is_answered_by_a_successor() {
     assert_eq!(rig.metric("marketprism_collector_connect_failures_total").await, 0);
     rig.more_of_everything().await;
     assert_seamless(&rig.finish().await);
+}
+
+#[tokio::test]
+async fn a_socket_whose_book_was_asked_for_again_waits_no_longer_for_its_successor() {
+    let okx = json!({ "okx_spot": { "symbols": ["BTC-USDT"] } });
+    let rig = Rig::launch(&["--rate", "200", "--symbols", "1", "--markets", "okx_spot"], okx, |_| {}).await;
+    rig.flowing().await;
+    let book = json!({ "exchange": "okx_spot", "market_type": "spot", "symbol": "BTC-USDT" });
+    for times in 2..5 {
+        assert_eq!(rig.order("resync", &book).await["ok"], true);
+        rig.logged("order book synchronised", times).await;
+    }
+    rig.control("fault", &json!({ "fault": "server_shutdown", "exchange": "okx" })).await;
+    // Two seconds side by side, where it would be a minute if the successor had to be told as much as the old one was.
+    poll_until(Duration::from_secs(30), "the old one is closed", async || {
+        rig.metric("marketprism_collector_disconnects_total").await == 1
+    })
+    .await;
+    assert_eq!(rig.metric("marketprism_collector_connects_total").await, 2);
+}
+
+#[tokio::test]
+async fn a_start_of_many_sockets_keeps_to_the_pace_of_both_markets_address() {
+    let exchange = json!({ "symbols": "all", "data_types": ["trade"], "streams_per_connection_max": 1 });
+    let okx = json!({ "okx_spot": exchange, "okx_swap": exchange });
+    let rig =
+        Rig::launch(&["--rate", "100", "--symbols", "4", "--markets", "okx_spot,okx_swap"], okx, |_| {})
+            .await;
+    rig.flowing().await;
+    assert!(rig.metric("marketprism_collector_connects_total").await >= 8);
+    assert_eq!(
+        rig.metric("marketprism_collector_connect_failures_total").await,
+        0,
+        "{}",
+        rig.collector.log()
+    );
 }
 
 #[tokio::test]

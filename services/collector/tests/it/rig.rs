@@ -83,14 +83,16 @@ impl Rig {
         let simulator_url = format!("http://{address}");
         let exchanges = exchanges.as_object_mut().unwrap();
         for (id, exchange) in exchanges.iter_mut() {
-            exchange["ws_url"] = format!("ws://{address}").into();
-            // REST budgets are those of a host: each exchange's is the same address spelled its own way.
-            let host = match id.split('_').next() {
-                Some("okx") => "127.1",
-                Some("deribit") => "127.0.1",
-                _ => "127.0.0.1",
+            // Budgets of REST and the pace of connecting are those of a host: each exchange's is the same address spelled
+            // its own way, and of Binance each market's has sockets of its own.
+            let (rest, sockets) = match id.as_str() {
+                "okx_spot" | "okx_swap" => ("127.1", "127.1"),
+                "deribit" => ("127.0.1", "127.0.1"),
+                "binance_usdm" => ("127.0.0.1", "0x7f.1"),
+                _ => ("127.0.0.1", "127.0.0.1"),
             };
-            exchange["rest_url"] = simulator_url.replace("127.0.0.1", host).into();
+            exchange["ws_url"] = format!("ws://{address}").replace("127.0.0.1", sockets).into();
+            exchange["rest_url"] = simulator_url.replace("127.0.0.1", rest).into();
             exchange["orderbook"] = json!({ "publish_interval": "0s" });
         }
         // What is not named would be collected from the real exchange.

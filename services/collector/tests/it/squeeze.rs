@@ -50,6 +50,32 @@ async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
     );
 }
 
+#[tokio::test]
+async fn a_reload_while_the_broker_is_away_is_obeyed_and_what_is_given_up_for_it_is_declared() {
+    let mut rig = Rig::start_with(|config| {
+        config["publisher"] = json!({ "in_flight_max": 32 });
+        config["queues"] = json!({ "publish_messages_max": 64, "overflow_messages_max": 100 });
+    })
+    .await;
+    rig.flowing().await;
+    rig.nats.stop();
+    poll_until(DEADLINE, "messages are shed", async || {
+        rig.metric("marketprism_collector_messages_shed_total").await > 100
+    })
+    .await;
+    for is_enabled in [false, true] {
+        rig.rewrite(|config| config["exchanges"]["binance_usdm"]["enabled"] = json!(is_enabled));
+        rig.collector.hang_up();
+        rig.logged("reloaded", 1 + usize::from(is_enabled)).await;
+    }
+    rig.nats.restart();
+    rig.flowing().await;
+    rig.more_of_everything().await;
+    let stored = rig.finish().await;
+    assert!(stored.status.success(), "{}", stored.log);
+    stored.assert_trades_are_whole_or_declared();
+}
+
 /// Changes the size of messages that the stream of order books takes; -1 is any.
 async fn set_book_bytes_max(rig: &Rig, bytes: i64) {
     let ask = async |action: &str, body: String| -> Value {

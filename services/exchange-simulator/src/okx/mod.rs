@@ -13,11 +13,13 @@ mod session;
 pub(crate) mod windows;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
 
@@ -25,6 +27,7 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::fault::Selector;
 use crate::hub::Hub;
+use crate::lock::lock;
 use crate::server::{Sockets, upgrade};
 use channel::Route;
 pub(crate) use listing::instruments;
@@ -32,11 +35,18 @@ pub(crate) use publish::{listing_changed, publish};
 pub(crate) use rest::rest;
 use session::OkxSession;
 
+/// Handshakes of one address within a second; everybody here has the same one.
+const HANDSHAKES_MAX: u32 = 3;
+
 pub(crate) fn sockets(sockets: &Sockets) -> Router<Arc<Hub>> {
     let mut router = Router::new();
     for (path, route) in [("/ws/v5/public", Route::Public), ("/ws/v5/business", Route::Business)] {
         let sockets = sockets.clone();
         let handler = get(move |State(hub): State<Arc<Hub>>, handshake: WebSocketUpgrade| async move {
+            if !lock(&hub.okx_handshakes).allow("handshake", "", HANDSHAKES_MAX, Instant::now()) {
+                hub.count_request("handshake refused");
+                return StatusCode::TOO_MANY_REQUESTS.into_response();
+            }
             let session = OkxSession::new(route, &hub.limits);
             upgrade(hub, sockets, handshake, Exchange::Okx, None, session).await
         });
