@@ -49,7 +49,8 @@ function showAlert(item, alert) {
   setState(state, tone, alert.status === "suppressed" ? `${alert.severity}, silenced` : alert.severity);
   setText(name, alert.name);
   setText(since, `for ${duration((Date.now() - Date.parse(alert.timestamp)) / 1000)}`);
-  setText(words, alert.description);
+  const { summary } = alert.annotations;
+  setText(words, summary && summary !== alert.description ? `${summary}. ${alert.description}` : alert.description);
   const runbook = alert.annotations.runbook_url ?? "";
   link.hidden = !/^https?:/.test(runbook);
   if (!link.hidden && link.href !== runbook) link.href = runbook;

@@ -19,7 +19,7 @@ export function beat(timeMicros) {
   lastBeat = performance.now();
   lastTime = timeMicros;
   isConnected = true;
-  setText($("clock"), `${clock(timeMicros)} UTC`);
+  setText($("clock"), clock(timeMicros));
   showAge();
 }
 
@@ -60,10 +60,11 @@ export function events(url, on, onError = () => {}) {
 
 /** One answer as JSON; throws an error whose message is the service's own. */
 export async function ask(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS), headers: { accept: "application/json" } });
-  const body = await response.json().catch(() => ({}));
+  const unanswered = (error) => { throw new Error(error.name === "TimeoutError" ? "no answer in time" : "no answer"); };
+  const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(unanswered);
+  const body = await response.json().catch(unanswered);
   if (response.ok) return body;
-  throw new Error(body.error?.message ?? body.message ?? `${response.status} ${response.statusText}`);
+  throw new Error(body.message);
 }
 
 /**
@@ -82,7 +83,7 @@ export function poll(section, everyMs, url, onAnswer, onError) {
       try {
         const answer = await ask(asked);
         if (asked === url()) onAnswer(answer);
-      } catch (error) { onError(error.name === "TimeoutError" ? "no answer in time" : error.message); }
+      } catch (error) { onError(error.message); }
       isAsking = false;
     }
     timer = setTimeout(run, isLate ? 0 : everyMs);

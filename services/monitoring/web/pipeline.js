@@ -111,7 +111,9 @@ function showNode(view, node, also) {
 /** What cannot be reached says for how long: its numbers are that old. */
 function worded(node) {
   if (node.state !== "unreachable") return node.state;
-  return node.age_ms === null ? "unreachable, never seen" : `unreachable for ${duration(node.age_ms / 1000)}`;
+  if (node.age_ms === null) return "unreachable, never seen";
+  // Broken only before "for".
+  return `unreachable ${`for ${duration(node.age_ms / 1000)}`.replaceAll(" ", "\u00a0")}`;
 }
 
 function showExchanges(view, exchanges) {
@@ -145,7 +147,8 @@ function showHop(id, hop) {
 function showVerdict({ nodes, exchanges }) {
   const names = { collector: "collector", broker: "NATS", hot_storage: "hot-storage", hot_clickhouse: "hot ClickHouse", cold_storage: "cold-storage", cold_clickhouse: "cold ClickHouse" };
   const ill = Object.entries(nodes).filter(([, node]) => node.state !== "healthy");
-  const down = exchanges.filter((exchange) => exchange.state !== "live");
+  // Of exchanges nobody says anything without the collector, which is said already.
+  const down = nodes.collector.state === "unreachable" ? [] : exchanges.filter((exchange) => exchange.state !== "live");
   const said = [
     ...ill.map(([id, node]) => `${names[id]} ${node.state}`),
     ...down.map((one) => `${one.exchange} ${one.market_type} ${one.state}`),

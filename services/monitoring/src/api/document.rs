@@ -5,8 +5,8 @@ use std::io::Write;
 
 use axum::response::Json;
 use marketprism_service::{Context, Report};
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::described;
@@ -36,6 +36,19 @@ impl Modify for Credentials {
         components.add_security_scheme("api_key", key);
         components.add_security_scheme("basic", http(HttpAuthScheme::Basic));
         components.add_security_scheme("bearer", http(HttpAuthScheme::Bearer));
+    }
+}
+
+/// The guard's answer, wherever it stands before the handler.
+pub(super) fn add_refusals(document: &mut Document) {
+    let failure = Content::new(Some(Ref::from_schema_name("Failure")));
+    let refusal =
+        ResponseBuilder::new().description("Credentials are needed").content("application/json", failure);
+    let refusal = refusal.build();
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|item| [item.get.as_mut(), item.post.as_mut()]).flatten();
+    for operation in operations.filter(|operation| operation.security.is_none()) {
+        operation.responses.responses.insert("401".to_owned(), refusal.clone().into());
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn routes(sources: Sources) -> Router {
 
 /// Every path with its handler; `document` adds what no handler says.
 fn described() -> OpenApiRouter<Arc<Sources>> {
-    OpenApiRouter::with_openapi(document::Base::openapi())
+    let mut described = OpenApiRouter::with_openapi(document::Base::openapi())
         .routes(routes!(alerts::list, read_only::add_alert))
         .routes(routes!(rules::list, read_only::add_rule))
         .routes(routes!(metrics::summary))
@@ -47,7 +47,9 @@ fn described() -> OpenApiRouter<Arc<Sources>> {
         .routes(routes!(auth::login))
         .routes(routes!(runbook::page))
         .routes(routes!(server::health))
-        .routes(routes!(server::ready))
+        .routes(routes!(server::ready));
+    document::add_refusals(described.get_openapi_mut());
+    described
 }
 
 async fn method_not_allowed() -> Failure {

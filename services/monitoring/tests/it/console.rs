@@ -81,30 +81,37 @@ async fn pipeline(rig: &Rig, page: &Page) {
     page.until("rates flow", "document.querySelectorAll('.hop.flowing').length === 4").await;
 }
 
-/// What fires is there, the worst first, and its link leads to the section of the runbook.
+/// What fires is there, the worst first, until it is resolved; its link leads to the section of the runbook.
 async fn alerts(rig: &Rig, page: &Page) {
     page.until("nothing fires", "document.querySelector('#alerts-note').innerText === 'nothing fires'").await;
     let runbook = format!("{}/runbook", rig.monitoring.url);
-    for (name, severity) in [("CollectorDataIngestionLow", "warning"), ("BrokerDown", "critical")] {
+    let alert = |name: &str, severity: &str, [summary, description]: [&str; 2]| {
         let link = format!("{runbook}#{}", name.to_lowercase());
-        rig.fire(&json!({
-            "labels": { "alertname": name, "severity": severity, "service": "a" },
-            "annotations": { "summary": format!("{name} in a test"), "description": "it is 7", "runbook_url": link },
-        }))
-        .await;
-    }
+        json!({
+            "labels": { "alertname": name, "severity": severity, "service": "collector" },
+            "annotations": { "summary": summary, "description": description, "runbook_url": link },
+        })
+    };
+    let words = ["The certificate of ws.exchange.example:443 expires", "It is valid for 12d 4h more."];
+    rig.fire(&alert("CertificateExpiring", "warning", words)).await;
+    let words = ["Our clock and that of an exchange disagree", "They differ by 7s."];
+    let mut critical = alert("ClockSkew", "critical", words);
+    rig.fire(&critical).await;
     page.until("two fire", "document.querySelectorAll('#alerts-list li').length === 2").await;
     let (_, said) = rig.monitoring.get("/api/v1/alerts").await;
     assert_eq!(said["data"]["total_count"], 2);
     assert_eq!(page.text("#alerts-count").await, "2");
-    assert_eq!(page.text("#alerts-list li:first-child strong").await, "BrokerDown");
-    assert!(page.text("#alerts-list li:first-child").await.contains("it is 7"));
+    assert_eq!(page.text("#alerts-list li:first-child strong").await, "ClockSkew");
+    assert!(page.text("#alerts-list li:first-child").await.contains("disagree. They differ by 7s."));
     let link: String = page.eval("document.querySelector('#alerts-list li:first-child a').href").await;
-    assert_eq!(link, format!("{runbook}#brokerdown"));
+    assert_eq!(link, format!("{runbook}#clockskew"));
     let book = Page::open(&link).await;
-    assert!(book.text(":target").await.to_lowercase().contains("brokerdown"), "{link}");
+    assert_eq!(book.text(":target").await, "ClockSkew");
     assert_eq!(book.complaints(), Vec::<String>::new());
     book.close().await;
+    critical["endsAt"] = jiff::Timestamp::now().to_string().into();
+    rig.fire(&critical).await;
+    page.until("one is resolved", "document.querySelector('#alerts-note').innerText === '1 firing'").await;
 }
 
 async fn streams(rig: &Rig, page: &Page) {
@@ -201,7 +208,7 @@ async fn pictures(page: &Page) {
     page.fill("#streams-filter", "").await;
     page.act("scrollTo(0, 0)").await;
     // A history to look at.
-    page.until("a minute of prices", "performance.now() > 25000").await;
+    page.until("some prices", "performance.now() > 15000").await;
     for (name, width, is_phone, scheme) in [
         ("light", 1440, false, "light"),
         ("dark", 1440, false, "dark"),
@@ -217,7 +224,14 @@ async fn pictures(page: &Page) {
         page.picture(&format!("{name}-top"), false).await;
         page.picture(name, true).await;
     }
-    page.show_as(1340, 520, false, "light").await;
+    // The busiest streams first: a click more after the two of `streams`.
+    page.click("#streams-head th:nth-child(6) button").await;
+    page.show_as(1440, 520, false, "light").await;
+    page.until(
+        "all is well",
+        "document.querySelector('#pipeline-verdict').innerText === 'Everything flows.'",
+    )
+    .await;
     page.drawn().await;
     page.picture_until("#market", "console").await;
     page.show_as(1440, 900, false, "light").await;

@@ -86,6 +86,29 @@ async fn every_answer_is_as_the_document_says_with_and_without_prometheus() {
 }
 
 #[tokio::test]
+async fn whoever_brings_no_credentials_is_refused_as_the_document_says() {
+    let environment = [("MARKETPRISM__AUTH__API_KEY", "the key of a script")];
+    let monitoring = Monitoring::start(&environment).await;
+    let output = Monitoring::run(&["openapi"], &[]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut public = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let answer =
+                monitoring.http.request(method, format!("{}{path}", monitoring.url)).send().await.unwrap();
+            let content = &operation["responses"]["401"]["content"];
+            if answer.status() == 401 {
+                as_described(path, answer, content, &document).await;
+            } else {
+                public.push(path.as_str());
+            }
+        }
+    }
+    assert_eq!(public, ["/health", "/login", "/ready"]);
+}
+
+#[tokio::test]
 async fn what_is_served_is_in_the_document() {
     let monitoring = Monitoring::start(&[]).await;
     let (_, document) = monitoring.get("/api/v1/openapi.json").await;
