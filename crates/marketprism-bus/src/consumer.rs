@@ -167,6 +167,8 @@ impl Consumer {
                     self.set_pin(None);
                 }
                 Ended::Unknown => {
+                    // The one that is made next has not pinned anybody.
+                    self.set_pin(None);
                     tokio::time::sleep(REBIND_DELAY).await;
                     tracing::warn!(
                         stream = self.origin.stream,

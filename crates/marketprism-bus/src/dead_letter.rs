@@ -23,14 +23,21 @@ pub const HEADER_SUBJECT: &str = "MarketPrism-Subject";
 pub const HEADER_STREAM: &str = "MarketPrism-Stream";
 /// Header: its sequence there.
 pub const HEADER_SEQUENCE: &str = "MarketPrism-Sequence";
+/// Header: when the broker stored it there, µs since the Unix epoch. A sequence alone names another message after the stream
+/// was made anew.
+pub const HEADER_PUBLISHED: &str = "MarketPrism-Published";
 /// Header: how many times it had been delivered.
 pub const HEADER_DELIVERED: &str = "MarketPrism-Delivered";
+/// Header: how many bytes it had, where only the first of them fit beside these headers.
+pub const HEADER_TRUNCATED: &str = "MarketPrism-Truncated-From";
 
 /// Header of a receipt: the sequence under which the message is in its stream now.
 pub const HEADER_REPLAYED_AS: &str = "MarketPrism-Replayed-As";
 
 /// A reason is one line for a person; the bytes are beside it.
-const REASON_CHARS_MAX: usize = 1024;
+const REASON_BYTES_MAX: usize = 1024;
+/// Where message and headers together are too large, the reason is shortened first; to no less than this.
+const REASON_BYTES_MIN: usize = 100;
 /// Subjects that a search for replayed messages is narrowed to; beyond it the whole stream is searched.
 const SUBJECTS_MAX: usize = 100;
 
@@ -49,10 +56,14 @@ pub struct DeadLetter {
     pub stream: String,
     /// Its sequence there.
     pub stream_sequence: u64,
+    /// When the broker stored it there, µs since the Unix epoch.
+    pub published_us: i64,
     /// How many times it had been delivered.
     pub delivered: u64,
     /// Its original bytes.
     pub payload: Bytes,
+    /// How many they were, where only the first of them fit into the letter.
+    pub truncated_from: Option<usize>,
 }
 
 /// The dead letters, oldest first.
@@ -75,6 +86,7 @@ impl DeadLetter {
     fn of(message: StoredMessage) -> Self {
         let text = |name| message.header(name).unwrap_or_default().to_owned();
         let number = |name| message.header(name).and_then(|text| text.parse().ok()).unwrap_or_default();
+        let truncated_from = message.header(HEADER_TRUNCATED).and_then(|bytes| bytes.parse().ok());
         Self {
             sequence: message.sequence,
             stored_us: message.stored_us,
@@ -82,15 +94,17 @@ impl DeadLetter {
             subject: text(HEADER_SUBJECT),
             stream: text(HEADER_STREAM),
             stream_sequence: number(HEADER_SEQUENCE),
+            published_us: published_us(&message),
             delivered: number(HEADER_DELIVERED),
             payload: message.payload,
+            truncated_from,
         }
     }
 
     /// The `Nats-Msg-Id` of the message when it is published again: not that of the first attempt, which the stream still
     /// knows, and the same one however often it is tried.
     fn replay_id(&self) -> String {
-        format!("{DEAD_LETTER_PREFIX}:{}:{}:replay", self.stream, self.stream_sequence)
+        format!("{}:replay", letter_id(&self.stream, self.published_us, self.stream_sequence))
     }
 }
 
@@ -125,7 +139,8 @@ impl Bus {
         Ok(found.filter(|message| !is_receipt(message)).map(DeadLetter::of))
     }
 
-    /// The sequences of a stream whose messages became dead letters since a time, including those replayed since.
+    /// The sequences of a stream whose messages became dead letters, of those that were stored in it since a time; including
+    /// those that were replayed.
     ///
     /// # Errors
     /// As [`Bus::dead_letters`].
@@ -136,7 +151,7 @@ impl Bus {
         let mut sequences = HashSet::new();
         while let Some(message) = reader.next().await? {
             let sequence = message.header(HEADER_SEQUENCE).and_then(|text| text.parse().ok());
-            sequences.extend(sequence.filter(|_: &u64| message.stored_us >= since_us));
+            sequences.extend(sequence.filter(|_: &u64| published_us(&message) >= since_us));
         }
         Ok(sequences)
     }
@@ -183,7 +198,7 @@ impl Bus {
         if !crate::publisher::is_publishable(&letter.subject) {
             return Err(BusError::Subject(letter.subject.clone()));
         }
-        let DeadLetter { sequence, stream, stream_sequence, .. } = letter;
+        let DeadLetter { sequence, stream, stream_sequence, published_us, .. } = letter;
         let replayed_as = match already {
             Some(found) => found,
             None => {
@@ -197,6 +212,7 @@ impl Bus {
             (HEADER_SUBJECT, letter.subject.clone()),
             (HEADER_STREAM, stream.clone()),
             (HEADER_SEQUENCE, stream_sequence.to_string()),
+            (HEADER_PUBLISHED, published_us.to_string()),
             (HEADER_REPLAYED_AS, replayed_as.to_string()),
         ]);
         let operation = format!("leave the receipt of dead letter {sequence}");
@@ -220,6 +236,11 @@ impl Bus {
         payload: Bytes,
         operation: String,
     ) -> Result<u64, BusError> {
+        let (bytes, bytes_max) = (payload.len() + header_bytes(&headers), self.client.max_payload());
+        if bytes > bytes_max {
+            // The broker would end the connection.
+            return Err(BusError::PayloadTooLarge { subject: subject.to_owned(), bytes, bytes_max });
+        }
         let sent = self.jetstream.publish_with_headers(subject.to_owned(), headers, payload).await;
         match sent {
             Ok(confirmation) => match confirmation.await {
@@ -232,23 +253,33 @@ impl Bus {
 
     /// Stores a message that can never be processed, and waits until the broker confirms it. The caller then rejects
     /// the delivery; done in this order, a crash in between leads to a second attempt, which the dead letter's id
-    /// (stream and sequence) makes harmless.
+    /// (stream, time and sequence) makes harmless. Of a message so large that its letter would exceed the broker's `max_payload`
+    /// the end is left out, and the letter says so.
     ///
     /// # Errors
     /// [`BusError::Request`] when it is not confirmed: leave the delivery unanswered.
     pub async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), BusError> {
         let stream = delivery.stream();
-        let sequence = delivery.stream_sequence.to_string();
-        let headers = header_map([
-            (NATS_MESSAGE_ID.as_ref(), format!("{DEAD_LETTER_PREFIX}:{stream}:{sequence}")),
-            (HEADER_REASON, one_line(reason)),
+        let Delivery { stream_sequence: sequence, published_us, delivered, .. } = *delivery;
+        let mut headers = header_map([
+            (NATS_MESSAGE_ID.as_ref(), letter_id(stream, published_us, sequence)),
             (HEADER_SUBJECT, delivery.subject.clone()),
             (HEADER_STREAM, stream.to_owned()),
-            (HEADER_SEQUENCE, sequence.clone()),
-            (HEADER_DELIVERED, delivery.delivered.to_string()),
+            (HEADER_SEQUENCE, sequence.to_string()),
+            (HEADER_PUBLISHED, published_us.to_string()),
+            (HEADER_DELIVERED, delivered.to_string()),
+            (HEADER_REASON, String::new()),
         ]);
+        let mut payload = delivery.payload.clone();
+        let room = self.client.max_payload().saturating_sub(header_bytes(&headers));
+        let for_reason = room.saturating_sub(payload.len()).clamp(REASON_BYTES_MIN, REASON_BYTES_MAX);
+        headers.insert(HEADER_REASON, one_line(reason, for_reason).as_str());
+        if payload.len() + header_bytes(&headers) > self.client.max_payload() {
+            headers.insert(HEADER_TRUNCATED, payload.len().to_string().as_str());
+            payload.truncate(self.client.max_payload().saturating_sub(header_bytes(&headers)));
+        }
         let operation = format!("store the dead letter of message {sequence} of {stream}");
-        self.publish_confirmed(&subject(stream), headers, delivery.payload.clone(), operation).await?;
+        self.publish_confirmed(&subject(stream), headers, payload, operation).await?;
         DeadLetterMetrics::new_with_labels(&[("stream", stream.to_owned())]).dead_letters_total.increment(1);
         tracing::warn!(stream, sequence, subject = delivery.subject, reason, "dead letter");
         Ok(())
@@ -257,6 +288,25 @@ impl Bus {
 
 fn is_receipt(message: &StoredMessage) -> bool {
     message.header(HEADER_REPLAYED_AS).is_some()
+}
+
+/// The `Nats-Msg-Id` of a message's letter.
+fn letter_id(stream: &str, published_us: i64, sequence: u64) -> String {
+    format!("{DEAD_LETTER_PREFIX}:{stream}:{published_us}:{sequence}")
+}
+
+/// When the message of a letter, or of a receipt, was stored in its stream. One of a release that did not say so was stored
+/// before its letter was.
+fn published_us(letter: &StoredMessage) -> i64 {
+    letter.header(HEADER_PUBLISHED).and_then(|text| text.parse().ok()).unwrap_or(letter.stored_us)
+}
+
+/// Size of a header block: version line, a line for each, empty line.
+fn header_bytes(headers: &HeaderMap) -> usize {
+    let lines = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    let name_bytes = |name: &str| name.len() + ": ".len();
+    let lines = lines.map(|(name, value)| name_bytes(name.as_ref()) + value.as_str().len() + "\r\n".len());
+    "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>()
 }
 
 fn header_map<const N: usize>(values: [(&str, String); N]) -> HeaderMap {
@@ -268,8 +318,9 @@ fn header_map<const N: usize>(values: [(&str, String); N]) -> HeaderMap {
 }
 
 /// A header's value is one line; the client panics on others.
-fn one_line(reason: &str) -> String {
-    reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_CHARS_MAX).collect()
+fn one_line(reason: &str, bytes_max: usize) -> String {
+    let fits = |(at, char): &(usize, char)| at + char.len_utf8() <= bytes_max;
+    reason.char_indices().take_while(fits).map(|(_, c)| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -278,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_reason_fits_a_header() {
-        assert_eq!(one_line("bad\r\njson: é"), "bad  json: é");
-        assert_eq!(one_line(&"x".repeat(5_000)).len(), REASON_CHARS_MAX);
+        assert_eq!(one_line("bad\r\njson: é", REASON_BYTES_MAX), "bad  json: é");
+        assert_eq!(one_line(&"é".repeat(5_000), 101).len(), 100);
     }
 }

@@ -28,8 +28,8 @@ pub use connect::{Bus, Status};
 pub use consumer::Consumer;
 pub use consumer_config::ConsumerConfig;
 pub use dead_letter::{
-    DeadLetter, DeadLetters, HEADER_DELIVERED, HEADER_REASON, HEADER_REPLAYED_AS, HEADER_SEQUENCE,
-    HEADER_STREAM, HEADER_SUBJECT, subject as dead_letter_subject,
+    DeadLetter, DeadLetters, HEADER_DELIVERED, HEADER_PUBLISHED, HEADER_REASON, HEADER_REPLAYED_AS,
+    HEADER_SEQUENCE, HEADER_STREAM, HEADER_SUBJECT, HEADER_TRUNCATED, subject as dead_letter_subject,
 };
 pub use delivery::Delivery;
 pub use error::{BoxError, BusError};

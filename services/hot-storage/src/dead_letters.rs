@@ -128,7 +128,8 @@ async fn show(bus: &Bus, sequence: u64, raw: bool) -> Result<ExitCode, Report> {
         std::io::stdout().write_all(&letter.payload).context("failed to print")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let DeadLetter { reason, subject, stream, stream_sequence, delivered, payload, .. } = &letter;
+    let DeadLetter { reason, subject, stream, stream_sequence, delivered, payload, truncated_from, .. } =
+        &letter;
     print(format_args!("letter     {sequence}, since {}", time(&letter)))?;
     print(format_args!("reason     {reason}"))?;
     print(format_args!(
@@ -142,7 +143,8 @@ async fn show(bus: &Bus, sequence: u64, raw: bool) -> Result<ExitCode, Report> {
         Ok(text) => ("UTF-8", text.to_owned()),
         Err(_) => ("not UTF-8, escaped here, as it is with --raw", payload.escape_ascii().to_string()),
     };
-    print(format_args!("payload    {} bytes, {kind}:\n{text}", payload.len()))?;
+    let of = truncated_from.map_or(String::new(), |bytes| format!(" of {bytes}, the rest did not fit"));
+    print(format_args!("payload    {} bytes{of}, {kind}:\n{text}", payload.len()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -246,6 +248,7 @@ fn as_json(letter: &DeadLetter) -> serde_json::Value {
         "stream": letter.stream,
         "stream_sequence": letter.stream_sequence,
         "delivered": letter.delivered,
+        "truncated_from": letter.truncated_from,
         "payload": text.ok(),
         "payload_base64": text.is_err().then(|| STANDARD.encode(&letter.payload)),
     })

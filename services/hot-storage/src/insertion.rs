@@ -97,7 +97,8 @@ impl<'a> Insertion<'a> {
         Ok(refused)
     }
 
-    /// Inserts what of the part is not stored. After a failure all of it is in doubt.
+    /// Inserts what of the part is not stored. After a failure all that is left of it is in doubt; of what is refused, it is known
+    /// not to be stored.
     async fn insert(&self, part: &mut Part<'_>) -> Result<(), Failed> {
         self.drop_stored(part).await?;
         if part.entries.is_empty() {
@@ -112,7 +113,13 @@ impl<'a> Insertion<'a> {
         let rows = part.entries.len() as u64;
         let began = Instant::now();
         part.doubtful = part.entries.iter().map(|entry| entry.stream_seq).collect();
-        self.store.insert(&part.entries).await?;
+        if let Err(error) = self.store.insert(&part.entries).await {
+            if error.is_refusal_of_data() {
+                // Where a materialized view refuses, the rows may be in the table nevertheless.
+                self.drop_stored(part).await?;
+            }
+            return if part.entries.is_empty() { Ok(()) } else { Err(error.into()) };
+        }
         self.metrics.insert_duration_seconds.record(began.elapsed());
         self.metrics.batch_rows.record(rows as f64);
         self.metrics.batch_inserts_total.increment(1);

@@ -33,7 +33,7 @@ pub(crate) struct Lane {
     locator: Locator,
     puller: Arc<Puller>,
     status: watch::Receiver<Status>,
-    /// As what the broker knew us when the position was found.
+    /// Our pin (the name that the broker has for the pinned reader) when the position was found.
     pin: Option<String>,
     retry: BackoffConfig,
     check: Check,
@@ -142,21 +142,24 @@ impl Lane {
             return Ok(());
         }
         let stored = tokio::select! {
-            stored = self.store_batch(pulled, *position, token) => stored?,
+            // First what comes ahead: it tells when this batch's stream is gone.
+            biased;
             never = stay_ahead(ahead) => match never {},
+            never = pulled.claim.keep() => match never {},
+            stored = self.store_batch(pulled, *position, token) => stored?,
         };
-        self.settle(&stored, position, token).await;
+        self.settle(pulled, &stored, position, token).await;
         Ok(())
     }
 
     /// Inserts what can be read and buries the rest; returns what is stored.
     async fn store_batch<'a>(
         &self,
-        Pulled { claim, .. }: &'a Pulled,
+        pulled: &'a Pulled,
         position: Position,
         token: &CancellationToken,
     ) -> Result<Vec<&'a Delivery>, GivenUp> {
-        let batch = claim.batch();
+        let (claim, batch) = (&pulled.claim, pulled.claim.batch());
         self.metrics.messages_received_total.increment(batch.len() as u64);
         let mut readable = Vec::with_capacity(batch.len());
         let mut subjects = HashMap::new();
@@ -165,7 +168,7 @@ impl Lane {
                 Ok(message) => readable.push(Readable { delivery, message }),
                 Err(error) => {
                     self.metrics.validation_errors_total.increment(1);
-                    self.bury(delivery, &error.to_string()).await;
+                    self.bury(pulled, delivery, &error.to_string()).await;
                 }
             }
         }
@@ -178,21 +181,24 @@ impl Lane {
         let backoff = Backoff::new(self.retry);
         let mut insertion =
             Insertion::new(&self.store, self.data_type, claim, &self.metrics, &self.check, backoff);
-        let refused = tokio::select! {
-            done = insertion.run(entries.collect(), token) => done?,
-            never = claim.keep() => match never {},
-        };
+        let refused = insertion.run(entries.collect(), token).await?;
         let mut stored: Vec<_> = readable.iter().map(|one| one.delivery).collect();
         for (stream_seq, reason) in refused {
             if let Some(at) = stored.iter().position(|delivery| delivery.stream_sequence == stream_seq) {
-                self.bury(stored.remove(at), &reason).await;
+                self.bury(pulled, stored.remove(at), &reason).await;
             }
         }
         Ok(stored)
     }
 
     /// Acknowledges what is stored, unless the stream may be another one by now.
-    async fn settle(&mut self, stored: &[&Delivery], position: &mut Position, token: &CancellationToken) {
+    async fn settle(
+        &mut self,
+        pulled: &Pulled,
+        stored: &[&Delivery],
+        position: &mut Position,
+        token: &CancellationToken,
+    ) {
         let highest = stored.iter().map(|delivery| delivery.stream_sequence).max();
         position.highest = position.highest.max(highest);
         if self.connection_changed() {
@@ -202,6 +208,10 @@ impl Lane {
                 // The old stream is gone; an answer would be taken for one to the new stream's message.
                 return;
             }
+        }
+        if !self.is_same_consumer(pulled) {
+            // Delivered again, and then found stored, unless it was of a stream that is gone.
+            return;
         }
         let Some((last, others)) = stored.split_last() else { return };
         let acknowledged = async {
@@ -223,10 +233,13 @@ impl Lane {
     }
 
     /// Moves a message that can never be stored to the dead letters. Where that fails it stays unanswered and comes again.
-    async fn bury(&self, delivery: &Delivery, reason: &str) {
+    async fn bury(&self, pulled: &Pulled, delivery: &Delivery, reason: &str) {
         let buried = async {
             self.bus.dead_letter(delivery, reason).await?;
-            delivery.reject().await
+            if self.is_same_consumer(pulled) && !pulled.claim.connection_changed() {
+                delivery.reject().await?;
+            }
+            Ok::<_, BusError>(())
         };
         match buried.await {
             Ok(()) => self.metrics.messages_failed_total.increment(1),
@@ -234,6 +247,12 @@ impl Lane {
                 self.failed(&Report::from(error).context("a message that can never be stored waits"));
             }
         }
+    }
+
+    /// Whether the broker knows us as it did when it gave us the batch. If not, the consumer may be one of a stream that was made
+    /// anew meanwhile, and an answer would be taken for one to the new stream's message.
+    fn is_same_consumer(&self, pulled: &Pulled) -> bool {
+        self.puller.consumer().pin() == pulled.pin
     }
 
     /// Where we are in the stream, however long it takes to learn; `None` when told to stop.

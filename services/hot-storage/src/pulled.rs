@@ -28,7 +28,7 @@ pub(crate) struct Puller {
 #[derive(Debug)]
 pub(crate) struct Pulled {
     pub(crate) claim: Claim,
-    /// As what the broker knew us then.
+    /// Our pin then (the name that the broker has for the pinned reader).
     pub(crate) pin: Option<String>,
     bytes: usize,
     metrics: LaneMetrics,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use marketprism_bus::topology::{Allow, apply, defaults, plan};
-use marketprism_bus::{PublisherConfig, Selection, Start, dead_letter_subject};
+use marketprism_bus::{Outgoing, PublisherConfig, Selection, Start, dead_letter_subject};
 use marketprism_core::topology::{DEAD_LETTER, MARKET_DATA};
 use marketprism_testkit::{NatsServer, poll_until};
 
@@ -56,6 +57,73 @@ async fn an_interrupted_replay_is_found_after_the_duplicate_window() {
     assert_eq!(bus.replay_dead_letter(&letter, Some(2)).await.unwrap(), 2);
     assert_eq!(bus.stream_state(MARKET_DATA).await.unwrap().messages, 2, "not published a second time");
     assert_eq!(bus.last_message(DEAD_LETTER, &dead_letter_subject(MARKET_DATA)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn letters_of_a_stream_that_was_made_anew_are_others() {
+    let (_server, bus) = started().await;
+    let publisher = bus.publisher(PublisherConfig::default());
+    let mut created_us = 0;
+    for (incarnation, payload) in [1, 2].into_iter().zip(["one", "two"]) {
+        for number in [1, 2] {
+            let payload = Bytes::from(format!("{payload} {number}"));
+            let message_id = format!("{incarnation}:{number}");
+            publisher.publish(Outgoing { payload, message_id, ..trade(1) }).await.unwrap();
+        }
+        publisher.drain().await.unwrap();
+        let reader = consumer(&bus, "reader", PATIENCE).await;
+        // Of the first incarnation both are poison.
+        for delivery in pull(&reader, 2).await.iter().take(3 - incarnation) {
+            bus.dead_letter(delivery, "no good").await.unwrap();
+            // Delivered again, it does not become a second one.
+            bus.dead_letter(delivery, "no good").await.unwrap();
+        }
+        created_us = bus.stream_state(MARKET_DATA).await.unwrap().created_us;
+        if incarnation == 1 {
+            let subject = format!("$JS.API.STREAM.DELETE.{MARKET_DATA}");
+            bus.ask(&subject, Bytes::new()).await.unwrap();
+            apply(&bus, &plan(&bus, &defaults(), Allow::default()).await.unwrap()).await.unwrap();
+        }
+    }
+    let mut letters = Vec::new();
+    let mut reader = bus.dead_letters(None).await.unwrap();
+    while let Some(letter) = reader.next().await.unwrap() {
+        letters.push(letter);
+    }
+    let payloads: Vec<_> = letters.iter().map(|letter| letter.payload.clone()).collect();
+    assert_eq!(payloads, ["one 1", "one 2", "two 1"]);
+    assert_eq!([letters[0].stream_sequence, letters[2].stream_sequence], [1, 1]);
+    for letter in &letters {
+        bus.replay_dead_letter(letter, None).await.unwrap();
+    }
+    assert_eq!(bus.stream_state(MARKET_DATA).await.unwrap().messages, 5, "each is published again");
+    let before = bus.replayed_before(&letters).await.unwrap();
+    assert_eq!(before.len(), 3, "{before:?}");
+    // 2 was poison in the first incarnation only.
+    let dead = bus.dead_sequences(MARKET_DATA, created_us).await.unwrap();
+    assert_eq!(dead.into_iter().collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn a_message_that_fills_the_brokers_limit_becomes_a_letter_too() {
+    let (_server, bus) = started().await;
+    let publisher = bus.publisher(PublisherConfig::default());
+    let reader = consumer(&bus, "reader", PATIENCE).await;
+    // Without headers of our own, with room for a short reason, and with room for none.
+    for (room, number) in [(5_000, 1), (500, 2), (200, 3)] {
+        let payload = Bytes::from(vec![b'x'; (1 << 20) - room]);
+        publisher.publish(Outgoing { payload, ..trade(number) }).await.unwrap();
+        publisher.drain().await.unwrap();
+        let delivery = pull(&reader, 1).await.remove(0);
+        bus.dead_letter(&delivery, &"no good ".repeat(500)).await.unwrap();
+        let letter = bus.dead_letter_at(number).await.unwrap().unwrap();
+        let bytes = delivery.payload.len();
+        assert!(letter.reason.starts_with("no good no good") && letter.reason.len() <= 1_024);
+        assert_eq!(letter.truncated_from, (room == 200).then_some(bytes));
+        assert!(bytes - letter.payload.len() < 400 && delivery.payload.starts_with(&letter.payload));
+    }
+    let letters = bus.stream_state(DEAD_LETTER).await.unwrap();
+    assert_eq!(letters.messages, 3);
 }
 
 #[tokio::test]

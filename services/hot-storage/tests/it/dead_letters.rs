@@ -1,7 +1,7 @@
 //! What can never be stored goes aside with its reason; everything around it is stored.
 
 use marketprism_bus::dead_letter_subject;
-use marketprism_core::topology;
+use marketprism_core::{DataType, topology};
 use marketprism_testkit::poll_until;
 
 use crate::rig::{DEADLINE, Rig, TRADE_SUBJECT, trade};
@@ -37,6 +37,42 @@ async fn poison_becomes_dead_letters_and_the_others_go_on() {
     let line = format!("marketprism_storage_validation_errors_total{{data_type=\"trade\"}} {letters}");
     assert!(metrics.contains(&line), "{metrics}");
     assert_eq!(rig.health("one").await.0, 200);
+    assert!(service.stop().success());
+}
+
+#[tokio::test]
+async fn more_poison_than_can_be_buried_within_ack_wait_is_delivered_once() {
+    const POISON: u64 = 12_000;
+    let rig = Rig::start().await;
+    rig.publish((0..POISON).map(|number| (TRADE_SUBJECT.to_owned(), format!("no trade {number}")))).await;
+    let mut service = rig.service("one").await;
+    rig.assert_trades(0).await;
+    let metrics = rig.metrics("one").await;
+    let line = format!("marketprism_storage_messages_received_total{{data_type=\"trade\"}} {POISON}");
+    assert!(metrics.contains(&line), "{metrics}");
+    let letters = rig.bus().await.stream_state(topology::DEAD_LETTER).await.unwrap().messages;
+    assert_eq!(letters, POISON);
+    assert!(service.stop().success());
+}
+
+#[tokio::test]
+async fn what_only_a_view_refuses_is_stored_or_a_letter_but_not_both() {
+    let rig = Rig::start().await;
+    let mut service = rig.service("one").await;
+    rig.run("CREATE TABLE marketprism_hot.numbers (id UInt64) ENGINE = MergeTree ORDER BY id").await;
+    rig.run(
+        "CREATE MATERIALIZED VIEW marketprism_hot.view TO marketprism_hot.numbers AS SELECT \
+         toUInt64(if(price > 1000, concat('no number ', trade_id), trade_id)) AS id FROM marketprism_hot.trades",
+    )
+    .await;
+    let dear = (5_001..5_003).map(|id| (TRADE_SUBJECT.to_owned(), trade(id).replace("\"100\"", "\"5000\"")));
+    let messages = (1..301).map(|id| (TRADE_SUBJECT.to_owned(), trade(id)));
+    rig.publish(messages.chain(dear)).await;
+    rig.wait_acknowledged(DataType::Trade).await;
+    let rows = rig.number("SELECT count() FROM marketprism_hot.trades").await;
+    let trades = rig.number("SELECT uniqExact(trade_id) FROM marketprism_hot.trades").await;
+    let letters = rig.bus().await.stream_state(topology::DEAD_LETTER).await.unwrap().messages;
+    assert_eq!((rows, trades + letters), (trades, 302), "{letters} letters");
     assert!(service.stop().success());
 }
 

@@ -1,8 +1,9 @@
 //! Streams that are not what they were: made anew, come back from a copy, purged.
 
 use std::process::Command;
+use std::time::Duration;
 
-use marketprism_testkit::poll_until;
+use marketprism_testkit::{Proxy, poll_until};
 
 use crate::rig::{DEADLINE, Rig};
 
@@ -112,6 +113,27 @@ async fn a_stream_that_was_replaced_while_we_were_frozen_is_noticed() {
     service.resume();
     rig.assert_trades(250).await;
     assert_eq!((epochs(&rig).await, rows_of_epoch(&rig, 2).await), (2, 100));
+    assert!(service.stop().success());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_made_anew_while_a_batch_is_inserted_loses_nothing() {
+    let rig = Rig::start().await;
+    let proxy = Proxy::start(&rig.clickhouse.url()).await;
+    let mut service = rig.service_with("one", &[("MARKETPRISM__CLICKHOUSE__URL", &proxy.url())]).await;
+    rig.publish_trades(1..11).await;
+    rig.assert_trades(10).await;
+    // Long enough for the consumer of the new stream to be made, and to give us its messages.
+    proxy.delay_answers_to("query=INSERT", Duration::from_secs(4));
+    rig.publish_trades(11..21).await;
+    poll_until(DEADLINE, "it is stored", async || rows_of_epoch(&rig, 1).await == 20).await;
+    rig.jetstream("STREAM.DELETE.MARKET_DATA", &serde_json::Value::Null).await;
+    rig.apply_streams().await;
+    // They get the sequences of the others.
+    rig.publish_trades(101..121).await;
+    proxy.restore();
+    rig.assert_trades(40).await;
+    assert_eq!(rows_of_epoch(&rig, 2).await, 20);
     assert!(service.stop().success());
 }
 
