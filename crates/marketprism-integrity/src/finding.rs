@@ -46,6 +46,17 @@ pub enum Place {
         /// Last sequence.
         to_seq: u64,
     },
+    /// Sequences of a stream, of whatever table.
+    Stream {
+        /// The stream.
+        stream: &'static str,
+        /// Its incarnation.
+        stream_epoch: u32,
+        /// First sequence.
+        from_seq: u64,
+        /// Last sequence.
+        to_seq: u64,
+    },
     /// A market.
     Market {
         /// Data type of the table.
@@ -90,6 +101,13 @@ pub enum Trouble {
         rows_entered: u64,
         /// Rows that are there.
         rows: u64,
+    },
+    /// The stream dropped messages before they were stored, as hot-storage noticed and recorded.
+    Lost {
+        /// How many.
+        messages: u64,
+        /// Which limit of the stream it was.
+        reason: String,
     },
     /// The same event of the exchange in several messages.
     Repeated {
@@ -136,6 +154,7 @@ impl Trouble {
             Self::Different { .. } => "different",
             Self::Unexplained => "unexplained",
             Self::Ledger { .. } => "ledger",
+            Self::Lost { .. } => "lost",
             Self::Repeated { .. } => "repeated",
             Self::Hole { .. } => "hole",
         }
@@ -161,6 +180,9 @@ impl fmt::Display for Place {
             Self::Range { data_type, stream_epoch, from_seq, to_seq } => {
                 write!(f, "{} {from_seq}…{to_seq} of epoch {stream_epoch}", table(*data_type))
             }
+            Self::Stream { stream, stream_epoch, from_seq, to_seq } => {
+                write!(f, "{stream} {from_seq}…{to_seq} of epoch {stream_epoch}")
+            }
             Self::Market { data_type, exchange, market_type, symbol } => {
                 write!(f, "{} of {exchange} {market_type} {symbol}", table(*data_type))
             }
@@ -179,6 +201,12 @@ impl fmt::Display for Trouble {
                 f,
                 "not what the ledger says: {rows_entered} rows were copied, {rows} are there, and another checksum"
             ),
+            Self::Lost { messages, reason } => {
+                write!(
+                    f,
+                    "{messages} messages lost: the stream dropped them ({reason}) before they were stored"
+                )
+            }
             Self::Repeated { side, key, rows } => {
                 let rows: Vec<_> =
                     rows.iter().map(|(epoch, sequence)| format!("{epoch}/{sequence}")).collect();

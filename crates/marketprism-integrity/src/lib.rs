@@ -5,10 +5,12 @@
 //! in the cold tier up to the watermark of its ledger. [`repair`](repair()) takes a row from whichever side still has it,
 //! leaves at least one row at every moment, and touches nothing that the stream or the ledger does not prove. Both run beside
 //! the services, in memory that does not grow with the range. In reading order: [`Scope`], [`Finding`], `stream` (stream ↔ hot),
-//! `tiers` (hot ↔ cold ↔ ledger), `verify`, `repair`.
+//! `tiers` (hot ↔ cold ↔ ledger), `verify`, `repair`, `mending`
+//! (of one row).
 
 mod finding;
 pub mod frontier;
+mod mending;
 mod repair;
 mod scope;
 mod stream;
@@ -44,4 +46,7 @@ pub enum IntegrityError {
     /// A tier does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another repair is at work, or was killed within the last seconds. Nothing was changed.
+    #[error("another repair is at work")]
+    RepairRuns,
 }

@@ -57,7 +57,7 @@ pub(crate) async fn ledger(
     });
     // One whose insert was answered too late, or that was entered anew by a repair, is there twice: the last one counts.
     entries.reverse();
-    entries.dedup_by_key(|(range, _)| range.from_seq);
+    entries.dedup_by_key(|(range, _)| *range);
     entries.reverse();
     Ok(entries)
 }

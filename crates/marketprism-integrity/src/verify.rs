@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use marketprism_core::{DataType, Timestamp, topology};
 use marketprism_store::keys::Rows;
+use marketprism_store::losses::{Loss, Missing};
 use marketprism_store::range::Range;
 use marketprism_store::release::in_effect;
 
@@ -96,7 +97,27 @@ pub async fn verify(
         }
         told.seen.clear();
     }
+    lost(pipeline, scope, &mut told).await?;
     Ok(told.count())
+}
+
+/// What the streams of the scope dropped before it was stored, whichever table it was for.
+async fn lost(pipeline: &Pipeline, scope: &Scope, told: &mut Told<'_>) -> Result<(), IntegrityError> {
+    for data_type in scope.data_types.iter().copied() {
+        let stream = topology::stream_of(data_type);
+        for Loss { stream_epoch, missing, reason } in pipeline.hot.losses(stream).await? {
+            let (from, to) = scope.sequences(pipeline, data_type, stream_epoch).await?;
+            let Missing { from_seq, to_seq, messages } = missing;
+            let is_asked_for = scope.epoch.is_none_or(|epoch| epoch == stream_epoch);
+            if is_asked_for && from_seq <= to && to_seq >= from {
+                told.tell(Finding {
+                    place: Place::Stream { stream, stream_epoch, from_seq, to_seq },
+                    trouble: Trouble::Lost { messages, reason },
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A range to compare.

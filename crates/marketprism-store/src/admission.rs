@@ -78,7 +78,8 @@ impl Store {
             .clone()
             .with_setting("session_id", &id)
             .with_setting("session_timeout", SESSION_SECONDS.to_string());
-        self.ask("open a session", client.query_raw("SELECT 1").fetch_one::<u8>()).await?;
+        // Read to its end: until then the server may keep the session from the insert.
+        self.ask("open a session", client.query_raw("SELECT 1").execute()).await?;
         self.admissions.with(data_type, |state| state.session = Some(Session { id, used_at: began }));
         Ok(())
     }

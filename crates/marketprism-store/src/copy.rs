@@ -3,12 +3,17 @@
 use std::collections::HashSet;
 
 use marketprism_core::DataType;
+use tokio::time::Instant;
 
 use crate::client::Store;
 use crate::error::StoreError;
 use crate::range::Range;
 use crate::schema::columns;
 use crate::table::table;
+
+/// A server lists an insert as running, for [`Store::settled`] to see, once it has read so much of it (its `max_query_size`).
+/// So much is sent at once: whoever is frozen behind it is seen by the instance that takes over.
+const LISTED_BYTES: usize = 256 << 10;
 
 /// What went from one tier to the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,15 +26,26 @@ pub struct Copied {
 
 impl Store {
     /// Copies into `self` those rows of a range that it lacks. What a run before this one left
-    /// behind is found by its sequences: of each day all rows of an insert, or none.
+    /// behind is found by its sequences: of each day all rows of an insert, or none. `still_ours` is asked right before each
+    /// insert is sent, whether this process is still the one that copies; an insert that arrives later than
+    /// [`Store::ADMITTED_AT_MOST`] after that is refused by the server.
     ///
     /// # Errors
-    /// [`StoreError::Request`] of either tier; copying the range again then is safe.
-    pub async fn copy_missing(&self, hot: &Self, range: &Range) -> Result<Copied, StoreError> {
+    /// [`StoreError::Request`] of either tier, or what `still_ours` says; copying the range again then is safe.
+    pub async fn copy_missing<E, F>(
+        &self,
+        hot: &Self,
+        range: &Range,
+        still_ours: impl Fn() -> F,
+    ) -> Result<Copied, E>
+    where
+        E: From<StoreError>,
+        F: Future<Output = Result<(), E>>,
+    {
         self.settled(range.data_type).await?;
         if self.rows_in(range).await? == 0 {
             let rows = hot.rows_in(range).await?;
-            let bytes = self.copy_rows(hot, range.data_type, &range.condition()).await?;
+            let bytes = self.copy_rows(hot, range.data_type, &range.condition(), &still_ours).await?;
             return Ok(Copied { rows, bytes });
         }
         let present = self.sequences_by_day(range).await?;
@@ -39,7 +55,7 @@ impl Store {
             for (from_seq, to_seq, rows) in missing_spans(&sequences, &present) {
                 let span = Range { from_seq, to_seq, ..*range }.condition();
                 let condition = format!("{span} AND toDate(timestamp) = toDate({day})");
-                copied.bytes += self.copy_rows(hot, range.data_type, &condition).await?;
+                copied.bytes += self.copy_rows(hot, range.data_type, &condition, &still_ours).await?;
                 copied.rows += rows;
             }
         }
@@ -47,37 +63,57 @@ impl Store {
     }
 
     /// One insert: rows of which this tier has none. Returns how many bytes were sent.
-    pub(crate) async fn copy_rows(
+    pub(crate) async fn copy_rows<E, F>(
         &self,
         hot: &Self,
         data_type: DataType,
         condition: &str,
-    ) -> Result<u64, StoreError> {
+        still_ours: impl Fn() -> F,
+    ) -> Result<u64, E>
+    where
+        E: From<StoreError>,
+        F: Future<Output = Result<(), E>>,
+    {
         let table = table(data_type);
         let columns = columns::stored(table);
         let read_operation = format!("read rows of {table}");
-        let write_operation = format!("copy rows into {table}");
         let question = format!("SELECT {columns} FROM `{table}` WHERE {condition}");
         let mut rows = hot
             .client
             .query_raw(&question)
             .fetch_bytes("Native")
             .map_err(|error| hot.failed(&read_operation, error))?;
-        let limit = self.config.insert_timeout;
-        let mut insert = self
-            .inserter
-            .insert_formatted_with(format!("INSERT INTO `{table}` ({columns}) FORMAT Native"))
-            // Rows that were delivered late, or fetched afterwards, can be of any number of days.
-            .with_setting("max_partitions_per_insert_block", "0")
-            .with_timeouts(Some(limit), Some(limit));
-        // Left early by an error, the insert is dropped unended: the server stores nothing of it.
-        let mut sent = 0;
-        while let Some(bytes) = hot.ask(&read_operation, rows.next()).await? {
-            sent += bytes.len() as u64;
-            insert.send(bytes).await.map_err(|error| self.failed(&write_operation, error))?;
+        let mut first = Vec::new();
+        while first.len() <= LISTED_BYTES
+            && let Some(bytes) = hot.ask(&read_operation, rows.next()).await?
+        {
+            first.extend_from_slice(&bytes);
         }
-        insert.end().await.map_err(|error| self.failed(&write_operation, error))?;
-        Ok(sent)
+        self.admit(data_type).await?;
+        // Last, so that what was asked before is still true.
+        still_ours().await?;
+        let began = Instant::now();
+        let copied = async {
+            let failed = |error| self.failed(&format!("copy rows into {table}"), error);
+            let mut insert = self
+                .admitted(data_type)
+                .insert_formatted_with(format!("INSERT INTO `{table}` ({columns}) FORMAT Native"))
+                // Rows that were delivered late, or fetched afterwards, can be of any number of days.
+                .with_setting("max_partitions_per_insert_block", "0")
+                .with_timeouts(Some(self.config.insert_timeout), Some(self.config.insert_ends_within()));
+            // Left early by an error, the insert is dropped unended: the server stores nothing of it.
+            let mut sent = first.len() as u64;
+            insert.send(first.into()).await.map_err(failed)?;
+            while let Some(bytes) = hot.ask(&read_operation, rows.next()).await? {
+                sent += bytes.len() as u64;
+                insert.send(bytes).await.map_err(failed)?;
+            }
+            insert.end().await.map_err(failed)?;
+            Ok(sent)
+        };
+        let copied: Result<u64, StoreError> = copied.await;
+        self.insert_ended(data_type, began, copied.as_ref().err());
+        Ok(copied?)
     }
 }
 

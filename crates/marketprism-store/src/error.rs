@@ -32,15 +32,19 @@ pub enum StoreError {
         /// Table of the first row.
         table: &'static str,
     },
-    /// The ledger of the cold tier has a hole or an overlap, which no run of ours can make.
-    #[error("replication_log of {table} in epoch {epoch} is not contiguous: {found}")]
+    /// The ledger of the cold tier has a hole, which no run of ours can make.
+    #[error(
+        "replication_log of {table} in epoch {epoch} is not contiguous: {holes} holes, the first before sequence {behind_hole}"
+    )]
     LedgerBroken {
         /// The table.
         table: &'static str,
         /// The stream epoch.
         epoch: u32,
-        /// What the ranges add up to.
-        found: String,
+        /// How many.
+        holes: u64,
+        /// First sequence of the range behind the first one.
+        behind_hole: u64,
     },
     /// The server is too old.
     #[error("ClickHouse at {url} is version {found}; at least {needed} is needed")]

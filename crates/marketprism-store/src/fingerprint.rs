@@ -61,12 +61,23 @@ impl Store {
         Ok(found.into_iter().map(fingerprint).collect())
     }
 
-    /// Copies into `self` the one row of a sequence that has this hash in `other`, whatever is here already.
+    /// Copies into `self` the one row of a sequence that has this hash in `other`, whatever is here already. `still_ours` as in
+    /// [`Store::copy_missing`].
     ///
     /// # Errors
-    /// [`StoreError::Request`] of either tier.
-    pub async fn copy_row(&self, other: &Self, range: &Range, row: u64) -> Result<(), StoreError> {
-        self.copy_rows(other, range.data_type, &condition(range, row)).await.map(drop)
+    /// [`StoreError::Request`] of either tier, or what `still_ours` says.
+    pub async fn copy_row<E, F>(
+        &self,
+        other: &Self,
+        range: &Range,
+        row: u64,
+        still_ours: impl Fn() -> F,
+    ) -> Result<(), E>
+    where
+        E: From<StoreError>,
+        F: Future<Output = Result<(), E>>,
+    {
+        self.copy_rows(other, range.data_type, &condition(range, row), still_ours).await.map(drop)
     }
 
     /// Deletes the rows of a range that have one of these hashes, and waits until that is done.

@@ -29,6 +29,17 @@ pub struct Missing {
     pub messages: u64,
 }
 
+/// A record of messages that the stream dropped before they were stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Incarnation of the stream.
+    pub stream_epoch: u32,
+    /// What is in no table.
+    pub missing: Missing,
+    /// Which limit of the stream it was.
+    pub reason: String,
+}
+
 #[derive(Debug, Row, Serialize, Deserialize)]
 struct LossRow {
     stream: String,
@@ -114,6 +125,25 @@ impl Store {
             .bind(epoch.number)
             .fetch_one::<u64>();
         self.ask("read stream_losses", found).await
+    }
+
+    /// What is recorded as lost of a stream, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn losses(&self, stream: &str) -> Result<Vec<Loss>, StoreError> {
+        let found = self
+            .client
+            .query("SELECT ?fields FROM stream_losses WHERE stream = ? ORDER BY epoch, from_seq, to_seq")
+            .bind(stream)
+            .fetch_all::<LossRow>();
+        let rows = self.ask("read stream_losses", found).await?;
+        let loss = |LossRow { epoch, from_seq, to_seq, messages, reason, .. }: LossRow| Loss {
+            stream_epoch: epoch,
+            missing: Missing { from_seq, to_seq, messages },
+            reason,
+        };
+        Ok(rows.into_iter().map(loss).collect())
     }
 
     /// Records a loss.

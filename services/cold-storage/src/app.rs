@@ -5,7 +5,7 @@ use std::time::Duration;
 use marketprism_bus::{Bus, Lease, Status};
 use marketprism_service::{CancellationToken, Check, Context, Health, Report, Service};
 use marketprism_store::schema::Migrated;
-use marketprism_store::{SchemaMode, Store, StoreError, Tier};
+use marketprism_store::{Store, StoreError, Tier};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,10 +25,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Result<(), Report> {
     let deadline = Instant::now() + config.wait.get();
     let cold = Store::new(config.cold.clone())?;
-    ready(&cold, Tier::Cold, config.schema, deadline).await.context("failed to prepare the cold tier")?;
+    ready(&cold, deadline, || cold.migrate(Tier::Cold, config.schema))
+        .await
+        .context("failed to prepare the cold tier")?;
     let hot = Store::new(config.hot.clone())?;
     // hot-storage makes its schema; it may be starting just now.
-    ready(&hot, Tier::Hot, SchemaMode::Check, deadline).await.context("failed to find the hot tier")?;
+    ready(&hot, deadline, || hot.find(Tier::Hot)).await.context("failed to find the hot tier")?;
     let patience = deadline.saturating_duration_since(Instant::now());
     let bus = Bus::connect_within(&config.nats, "cold-storage", patience).await?;
 
@@ -94,11 +96,14 @@ async fn take_lease(bus: &Bus, free_after: Duration, check: &Check) -> Lease {
 }
 
 /// Waits for a server to answer and for its schema to be there; refuses one that will not become right by waiting.
-async fn ready(store: &Store, tier: Tier, mode: SchemaMode, deadline: Instant) -> Result<Migrated, Report> {
+async fn ready<F>(store: &Store, deadline: Instant, prepare: impl Fn() -> F) -> Result<Migrated, Report>
+where
+    F: Future<Output = Result<Migrated, StoreError>>,
+{
     loop {
         let prepared = async {
             store.server_version().await?;
-            store.migrate(tier, mode).await
+            prepare().await
         };
         let error = match prepared.await {
             Ok(migrated) => return Ok(migrated),
@@ -108,12 +113,7 @@ async fn ready(store: &Store, tier: Tier, mode: SchemaMode, deadline: Instant) -
         if !may_come || Instant::now() >= deadline {
             return Err(error.into());
         }
-        tracing::warn!(
-            url = store.url(),
-            database = store.database(),
-            tier = tier.as_str(),
-            "not ready; trying again"
-        );
+        tracing::warn!(url = store.url(), database = store.database(), "not ready; trying again");
         sleep(WAIT_STEP).await;
     }
 }

@@ -9,14 +9,16 @@ use marketprism_core::DataType;
 use marketprism_service::{
     AdminConfig, ConfigError, Configuration, HumanDuration, LoggingConfig, ShutdownConfig,
 };
-use marketprism_store::{ClickHouseConfig, SchemaMode};
+use marketprism_store::{ClickHouseConfig, SchemaMode, Store};
 use serde::{Deserialize, Serialize};
 
 /// Rows in the largest range: it is one block in the cold server's memory for each day it touches.
 const ROWS_MAX: u64 = 1_000_000;
 
-/// The broker forgets what is silent by timers of seconds.
-const TAKEOVER_MIN: Duration = Duration::from_secs(1);
+/// The owner of the lease says four times in `takeover_after` that it is there. So for three quarters of it an insert that is
+/// sent while it was still the owner's can arrive before another one copies: longer than the server takes such an insert
+/// ([`Store::ADMITTED_AT_MOST`]).
+const TAKEOVER_MIN: Duration = Store::ADMITTED_AT_MOST.saturating_add(Duration::from_secs(2));
 
 /// Configuration of cold-storage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -209,7 +211,7 @@ impl Configuration for Config {
         }
         let takeover_after = self.replication.takeover_after;
         if takeover_after.get() < TAKEOVER_MIN {
-            let reason = "must be at least 1s";
+            let reason = "must be at least 5s";
             return Err(ConfigError::invalid("replication.takeover_after", takeover_after, reason));
         }
         if *ranges_per_turn == 0 {

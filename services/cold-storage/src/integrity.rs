@@ -11,7 +11,7 @@ use marketprism_core::DataType;
 use marketprism_integrity::{Bound, Finding, Listener, Pipeline, Scope, repair, verify};
 use marketprism_service::{CancellationToken, Context, Report};
 use marketprism_store::range::Range;
-use marketprism_store::{SchemaMode, Store, Tier, table};
+use marketprism_store::{Store, Tier, table};
 
 use crate::config::Config;
 
@@ -101,8 +101,8 @@ fn scope(arguments: &ScopeArgs) -> Result<Option<Scope>, Report> {
 
 async fn connect(config: &Config) -> Result<Pipeline, Report> {
     let (hot, cold) = (Store::new(config.hot.clone())?, Store::new(config.cold.clone())?);
-    hot.migrate(Tier::Hot, SchemaMode::Check).await.context("failed to find the hot tier")?;
-    cold.migrate(Tier::Cold, SchemaMode::Check).await.context("failed to find the cold tier")?;
+    hot.find(Tier::Hot).await.context("failed to find the hot tier")?;
+    cold.find(Tier::Cold).await.context("failed to find the cold tier")?;
     let bus = Bus::connect_within(&config.nats, "cold-storage integrity", config.wait.get()).await?;
     Ok(Pipeline { bus, hot, cold })
 }

@@ -205,8 +205,8 @@ impl Replicator {
     /// One range: copied, compared, entered. Returns when the next one may begin.
     async fn copy(&mut self, table: &mut Table, range: &Range) -> Result<Instant, Report> {
         let began = Instant::now();
-        self.lease.confirm().await?;
-        let copied = self.cold.copy_missing(&self.hot, range).await?;
+        let still_ours = || async { Ok::<_, Report>(self.lease.confirm().await?) };
+        let copied = self.cold.copy_missing(&self.hot, range, still_ours).await?;
         let may_go_on = self.pace.charge(began, copied);
         table.metrics.rows_copied_total.increment(copied.rows);
         let (hot, cold) = tokio::try_join!(self.hot.summary(range), self.cold.summary(range))?;

@@ -25,12 +25,27 @@ struct VersionRow<'a> {
 }
 
 impl Store {
-    /// Applies the schema files that the database lacks, where `mode` allows it, and checks the result.
+    /// Applies the schema files that the database lacks, where `mode` allows it, and checks the result: for the service whose
+    /// tier it is.
     ///
     /// # Errors
     /// [`StoreError::SchemaNewer`], [`StoreError::SchemaOlder`], [`StoreError::SchemaDiffers`],
     /// [`StoreError::NotDurable`]: nothing that exists was changed. [`StoreError::Request`] when the server does not do it.
     pub async fn migrate(&self, tier: Tier, mode: SchemaMode) -> Result<Migrated, StoreError> {
+        let migrated = self.bring_up(tier, mode).await?;
+        self.make_durable(tier, mode).await?;
+        Ok(migrated)
+    }
+
+    /// Checks the schema of a tier that is another service's. How durable its inserts are is the business of that one.
+    ///
+    /// # Errors
+    /// As [`Store::migrate`], but for durability.
+    pub async fn find(&self, tier: Tier) -> Result<Migrated, StoreError> {
+        self.bring_up(tier, SchemaMode::Check).await
+    }
+
+    async fn bring_up(&self, tier: Tier, mode: SchemaMode) -> Result<Migrated, StoreError> {
         let database = &self.config.database;
         let mut seen = self.versions_applied().await?;
         let known = tier.files().last().map_or(0, |file| file.version);
@@ -54,7 +69,6 @@ impl Store {
             seen.push(file.version);
         }
         self.check_schema(tier).await?;
-        self.make_durable(tier, mode).await?;
         Ok(Migrated { version: known, applied: lacking.iter().map(|file| file.name).collect() })
     }
 

@@ -14,6 +14,8 @@ async fn tables_that_may_lose_answered_inserts_are_refused_unless_that_is_accept
     let error = store.migrate(Tier::Hot, SchemaMode::Check).await.unwrap_err().to_string();
     assert!(error.contains("gaps: fsync_part_directory = 0"), "{error}");
     assert!(error.contains("clickhouse.fsync: false"), "{error}");
+    // Whoever only reads the tier does not ask.
+    store.find(Tier::Hot).await.unwrap();
 
     let accepting = ClickHouseConfig { fsync: false, ..config(&server, "test_hot") };
     Store::new(accepting).unwrap().migrate(Tier::Hot, SchemaMode::Check).await.unwrap();

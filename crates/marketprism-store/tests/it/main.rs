@@ -7,6 +7,7 @@ mod clusters;
 mod connection;
 mod durability;
 mod fingerprints;
+mod grants;
 mod ranges;
 mod round_trip;
 mod schema;

@@ -67,6 +67,10 @@ async fn each_thing_that_is_broken_is_told_and_mended() {
     let (told, code) = rig.command("dry", &["repair", "--dry-run"]);
     // Which 17 is right the ledger tells once the others of its range are mended.
     assert!(told.ends_with("7 would be repaired, 2 left\n") && code == Some(1), "{told}");
+    let other = rig.bus.lease("repair", DEADLINE).await.unwrap().unwrap();
+    let (told, code) = rig.command("second", &["repair"]);
+    assert!(told.contains("another repair is at work") && code == Some(1), "{told}");
+    other.release().await.unwrap();
     let (told, code) = rig.command("repair", &["repair"]);
     assert!(
         told.contains("trades 11 of epoch 1: missing in the hot tier: copied from the cold tier"),
@@ -131,6 +135,19 @@ async fn ids_tell_of_holes_and_repetitions() {
     assert!(rig.command("half", &["verify"]).0.contains("ids 108…110 missing"));
     rig.run(&gap(108, 110)).await;
     assert_eq!(rig.command("declared", &["verify"]).1, Some(0));
+
+    // What the stream dropped unread is told for its own range, whatever the table, and nobody can mend it.
+    rig.run(
+        "INSERT INTO marketprism_hot.stream_losses SELECT 'MARKET_DATA', 1, 90, 95, 4, now64(6), 'max_age'",
+    )
+    .await;
+    let (told, code) = rig.command("lost", &["verify", "--table", "trades", "--table", "gaps"]);
+    let lost = "MARKET_DATA 90…95 of epoch 1: 4 messages lost: the stream dropped them (max_age) before they were stored\n";
+    assert!(told.contains(lost) && told.ends_with("1 findings\n") && code == Some(1), "{told}");
+    assert_eq!(rig.command("elsewhere", &["verify", "--from", "96"]).1, Some(0));
+    assert_eq!(rig.command("other", &["verify", "--table", "orderbooks"]).1, Some(0));
+    assert!(rig.command("no help", &["repair"]).0.ends_with("0 repaired, 1 left\n"));
+    rig.run("ALTER TABLE marketprism_hot.stream_losses DELETE WHERE 1 SETTINGS mutations_sync = 1").await;
 
     // The same trade under another sequence, as after the duplicate window.
     rig.run(

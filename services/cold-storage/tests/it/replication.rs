@@ -56,7 +56,7 @@ async fn interrupted_between_copy_and_ledger_it_copies_only_what_is_missing() {
     // A run that ended before its ledger entry, in the middle of the second range.
     rig.cold.migrate(Tier::Cold, SchemaMode::Apply).await.unwrap();
     let begun = Range { data_type: DataType::Trade, stream_epoch: 1, from_seq: 1, to_seq: 1_500 };
-    rig.cold.copy_missing(&rig.hot, &begun).await.unwrap();
+    rig.copy(&begun).await;
     let mut service = rig.service("one");
     rig.wait_for_watermark(3_000).await;
     rig.assert_same(3_000).await;
@@ -90,7 +90,7 @@ async fn a_row_that_differs_stops_the_table_and_is_told() {
     rig.store_trades(1..101, |_| true).await;
     rig.cold.migrate(Tier::Cold, SchemaMode::Apply).await.unwrap();
     let range = Range { data_type: DataType::Trade, stream_epoch: 1, from_seq: 1, to_seq: 50 };
-    rig.cold.copy_missing(&rig.hot, &range).await.unwrap();
+    rig.copy(&range).await;
     rig.run("ALTER TABLE marketprism_cold.trades UPDATE price = 99 WHERE stream_seq = 7 SETTINGS mutations_sync = 1")
         .await;
     let mut service = rig.service("one");

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use marketprism_bus::{Bus, Consumer, ConsumerConfig, NatsConfig, Outgoing, PublisherConfig, topology};
 use marketprism_core::{DataType, Message, Subject, subject, topology as streams};
 use marketprism_store::epoch::{Epoch, Reason};
-use marketprism_store::{ClickHouseConfig, Entry, SchemaMode, Store, Tier};
+use marketprism_store::range::Range;
+use marketprism_store::{ClickHouseConfig, Entry, SchemaMode, Store, StoreError, Tier};
 use marketprism_testkit::{ClickHouse, NatsServer, Process, poll_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,7 +27,7 @@ pub(crate) struct Rig {
     dir: tempfile::TempDir,
     hot_sql: clickhouse::Client,
     cold_sql: clickhouse::Client,
-    bus: Bus,
+    pub(crate) bus: Bus,
     consumer: Consumer,
 }
 
@@ -135,6 +136,11 @@ impl Rig {
         assert!(String::from_utf8_lossy(&answer).contains("\"success\":true"));
     }
 
+    /// Copies a range as a run does that ends before it enters it in the ledger.
+    pub(crate) async fn copy(&self, range: &Range) {
+        self.cold.copy_missing(&self.hot, range, || async { Ok::<_, StoreError>(()) }).await.unwrap();
+    }
+
     pub(crate) fn spawn(&self, name: &str, arguments: &[&str], more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_marketprism-cold-storage"));
         command
@@ -144,7 +150,7 @@ impl Rig {
             .env("MARKETPRISM__COLD__URL", self.cold_clickhouse.as_ref().unwrap_or(&self.clickhouse).url())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__REPLICATION__INTERVAL", "100ms")
-            .env("MARKETPRISM__REPLICATION__TAKEOVER_AFTER", "1s")
+            .env("MARKETPRISM__REPLICATION__TAKEOVER_AFTER", "5s")
             .env("MARKETPRISM__REPLICATION__ROWS_MAX", "1000")
             .env("MARKETPRISM__RELEASE__RETENTION", "10000days")
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
