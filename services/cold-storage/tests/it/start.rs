@@ -1,13 +1,20 @@
 //! A start that cannot work says why.
 
-use crate::rig::Rig;
+use marketprism_testkit::poll_until;
+
+use crate::rig::{DEADLINE, Rig};
 
 #[tokio::test]
 async fn a_start_that_cannot_work_says_why() {
     let rig = Rig::start().await;
     // How durable the hot tier is was decided for hot-storage, and is no reason.
     rig.run("ALTER TABLE marketprism_hot.gaps MODIFY SETTING fsync_after_insert = 0").await;
-    assert!(rig.service("accepting").stop().success());
+    let mut accepting = rig.service("accepting");
+    poll_until(DEADLINE, "it is at work", async || {
+        rig.get("accepting", "health").await.starts_with("HTTP/1.1 200")
+    })
+    .await;
+    assert!(accepting.stop().success());
     let failed = |more: &[(&str, &str)]| {
         let mut service = rig.spawn("one", &[], more);
         let status = service.wait();
