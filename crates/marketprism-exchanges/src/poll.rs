@@ -16,6 +16,10 @@ pub(crate) struct Poll {
     ask: Ask,
     /// Time of the last value published, by the exchange's clock.
     published: Option<Timestamp>,
+    /// Between two values, where the exchange makes them at fixed times; otherwise zero.
+    period_micros: i64,
+    /// When the value after the last one that was seen can be there.
+    next_value: Timestamp,
 }
 
 impl Poll {
@@ -24,7 +28,13 @@ impl Poll {
     pub(crate) fn new(interval: Duration, name: &str, published: Option<Timestamp>) -> Self {
         let interval_micros = phase::micros(interval).max(1);
         let due = Timestamp::from_micros(phase::of(name, interval_micros)).unwrap_or_default();
-        Self { interval_micros, due, ask: Ask::default(), published }
+        let (ask, next_value) = (Ask::default(), Timestamp::default());
+        Self { interval_micros, due, ask, published, period_micros: 0, next_value }
+    }
+
+    /// The exchange makes a value once in so long: no turn is taken before there can be another.
+    pub(crate) fn of_period(self, period_micros: i64) -> Self {
+        Self { period_micros, ..self }
     }
 
     /// Whether it may be asked for now; each turn takes so many intervals.
@@ -34,7 +44,9 @@ impl Poll {
             let interval_micros = self.interval_micros.saturating_mul(intervals);
             let turns = (now.micros_since(self.due) / interval_micros).saturating_add(1);
             self.due = self.due.saturating_add_micros(turns.saturating_mul(interval_micros));
-            self.ask.want(now);
+            if now >= self.next_value {
+                self.ask.want(now);
+            }
         }
         self.ask.is_due(now)
     }
@@ -59,6 +71,9 @@ impl Poll {
     pub(crate) fn news<T>(&mut self, mut values: Vec<T>, time: impl Fn(&T) -> Timestamp) -> Vec<T> {
         values.sort_by_key(|value| time(value));
         values.dedup_by_key(|value| time(value));
+        if let Some(last) = values.last() {
+            self.next_value = time(last).saturating_add_micros(self.period_micros);
+        }
         match self.published {
             Some(published) => values.retain(|value| time(value) > published),
             None => drop(values.drain(..values.len().saturating_sub(1))),
@@ -92,6 +107,27 @@ mod tests {
         let place = asked[1] % 30;
         assert_eq!(asked[1..], [place, place + 30, place + 60, place + 90, 155, place + 180][..]);
         assert_ne!(phase::of("BTCUSDT", 30 * SECOND), phase::of("ETHUSDT", 30 * SECOND));
+    }
+
+    #[test]
+    fn a_value_of_a_period_is_not_asked_for_before_the_next_one_can_be_there() {
+        let mut poll = Poll::new(Duration::from_secs(30), "BTCUSDT", None).of_period(300 * SECOND);
+        let mut asked = Vec::new();
+        for second in 0..700 {
+            if poll.is_due(at(second), 1) {
+                poll.opened();
+                // The value of each five minutes is there two minutes late.
+                let value = at((second - 120).div_euclid(300) * 300);
+                poll.news(vec![value], |time| *time);
+                poll.answered();
+                asked.push(second);
+            }
+        }
+        // At once, and while the value is late: never between its coming and the next period.
+        assert!(asked.iter().all(|second| second % 300 < 150), "{asked:?}");
+        assert_eq!(asked.iter().filter(|second| (300..600).contains(*second)).count(), 5, "{asked:?}");
+        let place = asked[1] % 30;
+        assert!(asked[1..].iter().all(|second| second % 30 == place), "each in its turn");
     }
 
     #[test]

@@ -155,11 +155,12 @@ impl PolledSession {
             let is_book = polled.data_type == DataType::OrderBook;
             let book_interval = options.book_publish_interval.max(BOOK_INTERVAL_MIN);
             let interval = if is_book { book_interval } else { options.poll_interval };
+            let period = if is_ratio(polled.data_type) { options.ratio_period_micros() } else { 0 };
             let instrument_id = &instrument.instrument_id;
             let seed = Seed::of(seeds, instrument_id, polled.data_type);
             Item {
                 polled,
-                poll: Poll::new(interval, instrument_id, seed.map(|seed| seed.event)),
+                poll: Poll::new(interval, instrument_id, seed.map(|seed| seed.event)).of_period(period),
                 liveness: Liveness::new(polled.data_type),
                 published_book: seed.and_then(|seed| seed.sequence),
             }
@@ -201,13 +202,17 @@ impl PolledSession {
     }
 }
 
+/// Whether the exchange makes it once a period.
+const fn is_ratio(data_type: DataType) -> bool {
+    matches!(data_type, DataType::LsrTopPosition | DataType::LsrAllAccount)
+}
+
 /// How many intervals a turn takes; `None` while it is not asked for at all.
 fn intervals(data_type: DataType, pressure: Pressure) -> Option<i64> {
-    let is_ratio = matches!(data_type, DataType::LsrTopPosition | DataType::LsrAllAccount);
     match (data_type, pressure) {
         (DataType::OrderBook, Pressure::HoldBooks) => None,
         (DataType::OrderBook, Pressure::SlowBooks | Pressure::PausePolls) => Some(SLOW_TURNS),
-        (_, Pressure::PausePolls | Pressure::HoldBooks) if is_ratio => None,
+        (_, Pressure::PausePolls | Pressure::HoldBooks) if is_ratio(data_type) => None,
         _ => Some(1),
     }
 }

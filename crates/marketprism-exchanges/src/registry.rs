@@ -5,6 +5,7 @@ use std::time::Duration;
 use marketprism_core::{DataType, Instrument, MarketType, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::context::SECOND;
 use crate::session::{Rejected, Session};
 use crate::stored_trades::TradeHole;
 use crate::{binance, deribit, okx};
@@ -41,6 +42,18 @@ pub struct SessionOptions {
     pub poll_interval: Duration,
     /// The period of the long/short ratios, in the exchanges' common word, such as `5m`.
     pub ratio_period: String,
+}
+
+impl SessionOptions {
+    /// Microseconds of `ratio_period`; 0 where it is none.
+    pub(crate) fn ratio_period_micros(&self) -> i64 {
+        let units = [("m", 60), ("h", 3_600), ("d", 86_400)];
+        let micros = units.iter().find_map(|(unit, seconds)| {
+            let number: i64 = self.ratio_period.strip_suffix(unit)?.parse().ok()?;
+            number.checked_mul(seconds * SECOND)
+        });
+        micros.unwrap_or_default()
+    }
 }
 
 /// How order books are taken.

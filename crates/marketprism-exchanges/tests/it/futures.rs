@@ -318,11 +318,16 @@ fn a_row_is_published_once_and_one_that_was_missed_comes_late() {
         "timestamp": START / 1000 + period * 300_000})
     };
     answer(&mut driver, &json!([row(0)]));
-    driver.pass(30_000);
+    driver.pass(270_000);
+    assert!(
+        polls(&mut driver).iter().all(|(name, _)| !name.ends_with("Ratio")),
+        "there is none before its time"
+    );
+    driver.pass(60_000);
     answer(&mut driver, &json!([row(0)]));
     driver.pass(30_000);
     answer(&mut driver, &json!([row(0), row(1), row(2), row(3)]));
-    driver.pass(30_000);
+    driver.pass(900_000);
     answer(&mut driver, &json!([row(1), row(2), row(3)]));
     let told: Vec<LsrTopPosition<'_>> = driver.recorded.of(DataType::LsrTopPosition);
     let periods: Vec<_> =
