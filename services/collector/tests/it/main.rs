@@ -18,6 +18,7 @@ mod matrix;
 mod matrix_checks;
 mod matrix_tape;
 mod proxy;
+mod pushed;
 mod record;
 mod reload;
 mod replay;

@@ -150,6 +150,53 @@ async fn a_memory_limit_that_is_met_holds_books_back_and_trades_flow() {
     );
 }
 
+/// Waits until the level is the highest because of `resource`.
+async fn books_are_held_for(rig: &Rig, resource: &str) {
+    poll_until(DEADLINE, &format!("books are held back for {resource}"), async || {
+        let reason = pressure(rig).await["reason"].as_str().unwrap_or_default().to_owned();
+        rig.metric("marketprism_collector_pressure_level").await == 3 && reason.contains(resource)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_of_descriptors_that_is_met_holds_books_back_and_trades_flow() {
+    let rig = Rig::start_with(|config| {
+        config["pressure"] = json!({ "descriptors_max": 32 });
+        for id in ["binance_spot", "binance_usdm"] {
+            config["exchanges"][id]["streams_per_connection_max"] = json!(1);
+            config["exchanges"][id]["redundancy"] = json!(2);
+        }
+    })
+    .await;
+    books_are_held_for(&rig, "descriptors").await;
+    rig.more_of_everything().await;
+    rig.finish().await.assert_trades_are_whole();
+}
+
+#[tokio::test]
+async fn messages_that_wait_too_long_hold_books_back_until_the_broker_is_back() {
+    let mut rig = Rig::start_with(|config| {
+        // There is room for all that comes, and memory.
+        config["pressure"] = json!({ "publish_lag_max": "2s", "memory_bytes_max": 1_u64 << 32 });
+        config["queues"] = json!({ "publish_messages_max": 1_000_000, "publish_bytes_max": 1 << 30 });
+    })
+    .await;
+    rig.flowing().await;
+    rig.nats.stop();
+    books_are_held_for(&rig, "publish_lag").await;
+    rig.nats.restart();
+    poll_until(DEADLINE, "the level falls", async || {
+        rig.metric("marketprism_collector_pressure_level").await == 0
+    })
+    .await;
+    rig.flowing().await;
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole();
+    let (sent, contained) = stored.books_contain();
+    assert_eq!(contained, sent, "{}", stored.log);
+}
+
 #[tokio::test]
 async fn memory_that_an_outage_took_is_given_back_and_the_level_falls() {
     let exchanges = json!({
