@@ -118,8 +118,9 @@ function worded(node) {
 
 function showExchanges(view, exchanges) {
   const ill = exchanges.filter((exchange) => exchange.state !== "live");
-  const state = exchanges.length === 0 ? "unknown" : ill.length === 0 ? "live" : "degraded";
-  setState(view.state, state, ill.length === 0 || exchanges.length === 0 ? state : `${exchanges.length - ill.length} of ${exchanges.length} live`);
+  const isKnown = exchanges.some((exchange) => exchange.state !== "unknown");
+  const state = !isKnown ? "unknown" : ill.length === 0 ? "live" : "degraded";
+  setState(view.state, state, state === "degraded" ? `${exchanges.length - ill.length} of ${exchanges.length} live` : state);
   view.root.dataset.state = state;
   const make = () => h("li", {}, h("span", { class: "state small" }), h("span", { class: "name" }), h("span", { class: "num" }), h("span", { class: "num" }));
   sync(view.exchanges, exchanges, make, (row, exchange) => {

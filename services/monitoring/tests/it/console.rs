@@ -35,6 +35,7 @@ async fn every_section_shows_what_the_api_says_and_a_dead_collector_is_told() {
     page.act("scrollTo(0, 0)").await;
     assert!(page.text("#pipeline-verdict").await.contains("collector unreachable"));
     assert_eq!(page.text("#hop-receive .rate strong").await, "–", "no rate that was");
+    assert_eq!(page.text("#station-exchanges > .state").await, "unknown");
     page.until(
         "its streams are unknown",
         "document.querySelector('#streams-states').innerText.startsWith('unknown')",
@@ -144,12 +145,13 @@ async fn streams(rig: &Rig, page: &Page) {
 }
 
 async fn market(page: &Page) {
-    let symbol: String =
-        page.eval("document.querySelector('#streams-body tr:nth-child(2) .link').innerText").await;
+    // By symbol, an order that stays.
+    page.click("#streams-head th:nth-child(3) button").await;
+    let symbol = page.text("#streams-body tr:nth-child(2) .link").await;
     page.click("#streams-body tr:nth-child(2) .link").await;
+    let chosen = format!("document.querySelector('#market-choice').value === 'okx perpetual {symbol}'");
+    page.until("its stream is chosen", &chosen).await;
     page.until("its book is shown", "document.querySelectorAll('#book-bids tr').length > 0").await;
-    let chosen: String = page.eval("document.querySelector('#market-choice').value").await;
-    assert_eq!(chosen, format!("okx perpetual {symbol}"));
     page.fill("#market-choice", "binance spot BTC-USDT").await;
     page.until("another book is shown", "document.querySelectorAll('#book-asks tr').length > 3 && document.querySelectorAll('#trades tr').length > 3").await;
     let update = "document.querySelector('#market-facts div:nth-child(5) dd').innerText";
@@ -224,7 +226,7 @@ async fn pictures(page: &Page) {
         page.picture(&format!("{name}-top"), false).await;
         page.picture(name, true).await;
     }
-    // The busiest streams first: a click more after the two of `streams`.
+    // The busiest streams first.
     page.click("#streams-head th:nth-child(6) button").await;
     page.show_as(1440, 520, false, "light").await;
     page.until(

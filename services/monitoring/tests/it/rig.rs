@@ -7,7 +7,7 @@ use marketprism_testkit::{ClickHouse, MonitoringServer, NatsServer, Process, bin
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::monitoring::Monitoring;
+use crate::monitoring::{Monitoring, client, serving};
 
 /// Bounds what takes seconds; only a defect or a stalled machine reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
@@ -36,6 +36,7 @@ impl Rig {
 
         let engine = |database: &str| json!({ "url": clickhouse.url(), "database": database });
         let (hot, cold) = (engine("marketprism_hot"), engine("marketprism_cold"));
+        let http = client();
         let mut storage = Vec::new();
         let mut components = json!({});
         let hot_storage = json!({ "clickhouse": hot });
@@ -46,6 +47,9 @@ impl Rig {
             let config = with_admin(&folder, name, config, &nats);
             let mut process = spawn(&folder, name, &config);
             components[key] = urls(&mut process, &config);
+            // The hot tier's tables are there, and as they must be, before cold-storage looks at them.
+            let health = format!("{}/health", components[key]["health"].as_str().unwrap());
+            serving(&http, &health).await;
             storage.push(process);
         }
         let mut collector_config =
