@@ -35,8 +35,10 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
         service.source("broker figures", |token| broker::watch(url, check, token));
     }
 
-    let routes = server::guarded(api::routes(sources).fallback(console::file), Arc::clone(&guard));
+    let routes = server::guarded(api::routes(sources).fallback(console::file), guard);
     service.source("console", |token| server::serve(listener, routes, token));
+    // A guard of its own: behind a proxy Alertmanager has the address of every browser, and must not wait for them.
+    let guard = Guard::new(config.auth.clone());
     let routes = server::guarded(bridge::routes(&config.bridge, &service)?, guard);
     service.source("bridge", |token| server::serve(bridge_listener, routes, token));
     Ok(())

@@ -48,7 +48,7 @@ pub(super) const FIGURES: [Figure; 19] = {
             "published_messages_per_second",
             "messages/s",
             "Messages that the broker confirmed",
-            "sum(rate(marketprism_nats_messages_published_total[1m]))",
+            "sum(rate(marketprism_nats_messages_acked_total{job=\"collector\"}[1m]))",
         ),
         figure(
             Collection,
@@ -62,7 +62,7 @@ pub(super) const FIGURES: [Figure; 19] = {
             "publish_errors_per_second",
             "messages/s",
             "Messages that were given up",
-            "sum(rate(marketprism_nats_publish_errors_total[5m]))",
+            "sum(rate(marketprism_nats_publish_errors_total{reason!=\"transient\"}[5m]))",
         ),
         figure(
             Collection,
@@ -82,7 +82,7 @@ pub(super) const FIGURES: [Figure; 19] = {
             Collection,
             "freshness_seconds",
             "s",
-            "Since anything was published",
+            "Since anything was received, at the last",
             "time() - max(marketprism_collector_last_success_timestamp_seconds)",
         ),
         figure(

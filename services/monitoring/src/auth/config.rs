@@ -21,7 +21,7 @@ pub(crate) struct AuthConfig {
     pub(crate) api_key: Secret,
     /// How long a token of `/login` is good.
     pub(crate) session: HumanDuration,
-    /// From one address; wrong credentials count as a tenth of it.
+    /// From one address; of wrong credentials ten.
     pub(crate) requests_per_minute_max: NonZeroU32,
 }
 

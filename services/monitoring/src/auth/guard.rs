@@ -1,8 +1,10 @@
 //! What every request passes first: how often it may come, whose page sent it, and its credentials.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
@@ -22,26 +24,29 @@ use crate::metrics::GuardMetrics;
 const PUBLIC: [&str; 2] = ["/health", "/ready"];
 /// Answered without credentials, because it is where they are brought.
 pub(super) const LOGIN: &str = "/login";
+/// Wrong credentials from one address; beyond it nothing it sends is looked at until the next one is due.
+const FAILURES_PER_MINUTE_MAX: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Addresses remembered at once; beyond it those are forgotten that have not asked for a minute.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// The rules of both listeners.
+/// The rules of a listener.
 pub(crate) struct Guard {
     /// `None`: everybody may ask.
     pub(super) credentials: Option<Credentials>,
-    limiter: DefaultKeyedRateLimiter<IpAddr>,
-    /// What wrong credentials cost: a tenth of a minute's requests.
-    failure_cost: NonZeroU32,
+    requests: DefaultKeyedRateLimiter<IpAddr>,
+    failures: DefaultKeyedRateLimiter<IpAddr>,
+    /// Who has failed too often, until when.
+    shut_out: Mutex<HashMap<IpAddr, Instant>>,
     metrics: GuardMetrics,
 }
 
 impl Guard {
     pub(crate) fn new(config: AuthConfig) -> Arc<Self> {
         GuardMetrics::describe();
-        let per_minute = config.requests_per_minute_max;
         Arc::new(Self {
-            limiter: RateLimiter::keyed(Quota::per_minute(per_minute)),
-            failure_cost: NonZeroU32::new(per_minute.get() / 10).unwrap_or(NonZeroU32::MIN),
+            requests: RateLimiter::keyed(Quota::per_minute(config.requests_per_minute_max)),
+            failures: RateLimiter::keyed(Quota::per_minute(FAILURES_PER_MINUTE_MAX)),
+            shut_out: Mutex::default(),
             credentials: config.is_on().then(|| Credentials::new(config)),
             metrics: GuardMetrics::default(),
         })
@@ -51,31 +56,51 @@ impl Guard {
     pub(super) fn refuse(&self, peer: SocketAddr) -> Failure {
         self.metrics.requests_unauthorized_total.increment(1);
         tracing::warn!(peer = %peer.ip(), "wrong credentials");
-        self.charge(address(peer));
+        let address = address(peer);
+        if let Err(until) = self.failures.check_key(&address) {
+            let until = Instant::now() + until.wait_time_from(DefaultClock::default().now());
+            self.shut_out().insert(address, until);
+        }
         Failure::new(ErrorCode::Unauthorized, "wrong credentials")
     }
 
-    /// Takes what wrong credentials cost, or what is left of it: the limiter gives a number whole or not at all.
-    fn charge(&self, address: IpAddr) {
-        let mut rest = self.failure_cost.get();
-        let mut part = rest;
-        while let Some(number) = NonZeroU32::new(part.min(rest)) {
-            match self.limiter.check_key_n(&address, number) {
-                Ok(Ok(())) => rest -= number.get(),
-                _ => part = number.get() / 2,
-            }
-        }
-    }
-
     fn admits(&self, peer: SocketAddr) -> Result<(), Failure> {
-        if self.limiter.len() > ADDRESSES_MAX {
-            self.limiter.retain_recent();
+        let address = address(peer);
+        if self.requests.len() > ADDRESSES_MAX {
+            self.requests.retain_recent();
+            self.failures.retain_recent();
+            self.shut_out().retain(|_, until| *until > Instant::now());
         }
-        let Err(until) = self.limiter.check_key(&address(peer)) else { return Ok(()) };
+        let shut_out =
+            self.shut_out().get(&address).map(|until| until.saturating_duration_since(Instant::now()));
+        let wait = match shut_out.filter(|wait| !wait.is_zero()) {
+            Some(wait) => wait,
+            None => match self.requests.check_key(&address) {
+                Ok(()) => return Ok(()),
+                Err(until) => until.wait_time_from(DefaultClock::default().now()),
+            },
+        };
         self.metrics.requests_limited_total.increment(1);
-        let wait = until.wait_time_from(DefaultClock::default().now()).as_secs().saturating_add(1);
+        let wait = wait.as_secs().saturating_add(1);
         let failure = Failure::new(ErrorCode::TooManyRequests, format!("too many requests: wait {wait} s"));
         Err(failure.with(RETRY_AFTER_SECONDS, wait.to_string()))
+    }
+
+    fn shut_out(&self) -> MutexGuard<'_, HashMap<IpAddr, Instant>> {
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A page can have its own name resolve to the loopback, and is then of one origin with us: without credentials we answer to no
+    /// name but `localhost`, and to addresses.
+    fn is_here(&self, headers: &HeaderMap) -> Result<(), Failure> {
+        let Some(host) = host(headers).filter(|_| self.credentials.is_none()) else { return Ok(()) };
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        if is_address || host.eq_ignore_ascii_case("localhost") {
+            return Ok(());
+        }
+        let message =
+            format!("`{host}` is not answered to without credentials: set auth.password or auth.api_key");
+        Err(Failure::new(ErrorCode::Forbidden, message))
     }
 
     fn knows(&self, peer: SocketAddr, headers: &HeaderMap) -> Result<(), Failure> {
@@ -103,6 +128,7 @@ pub(crate) async fn guard(
         let passed = guard
             .admits(peer)
             .and_then(|()| own_page(request.headers()))
+            .and_then(|()| guard.is_here(request.headers()))
             .and_then(|()| if path == LOGIN { Ok(()) } else { guard.knows(peer, request.headers()) });
         if let Err(failure) = passed {
             return failure.into_response();
@@ -120,6 +146,15 @@ fn own_page(headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(ErrorCode::Forbidden, format!("the page of {origin} may not ask")))
+}
+
+/// The host that a request is for, without its port.
+fn host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => Some(name),
+        _ => Some(host),
+    }
 }
 
 /// Who has one address of IPv6 has all of its /64.

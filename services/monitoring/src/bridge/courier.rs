@@ -13,7 +13,7 @@ use marketprism_service::{Backoff, BackoffConfig, Check, HumanDuration, Report};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use super::message::Message;
+use super::message::{Message, names};
 use super::robot::{Robot, SendError};
 use super::webhook::Notification;
 use crate::metrics::TargetMetrics;
@@ -89,9 +89,16 @@ impl Courier {
         let mut pauses = Backoff::new(PAUSES);
         let outcome = loop {
             // Alertmanager hung up and will send it again by itself: delivering it now would deliver it twice.
-            batch.retain(|waiting| !waiting.answer.is_closed());
+            let gone: Vec<_> = batch.extract_if(.., |waiting| waiting.answer.is_closed()).collect();
+            if !gone.is_empty() {
+                let alerts = self.names(&gone);
+                tracing::warn!(
+                    target = self.name,
+                    alerts,
+                    "nobody waits for these alerts any more: not sent"
+                );
+            }
             if batch.is_empty() {
-                tracing::warn!(target = self.name, "nobody waits for this message any more: not sent");
                 self.metrics.messages_abandoned_total.increment(1);
                 return;
             }
@@ -115,30 +122,32 @@ impl Courier {
     }
 
     async fn send(&self, batch: &[Waiting]) -> Result<(), SendError> {
-        let notifications: Vec<_> = batch.iter().map(|waiting| &waiting.notification).collect();
-        let message = Message::of(&notifications);
+        let message = Message::of(&notifications(batch), self.robot.markup());
         self.robot.send(&message, Timestamp::now()).await?;
         self.metrics.messages_sent_total.increment(1);
         tracing::info!(target = self.name, title = message.title, "sent");
         Ok(())
     }
 
+    fn names(&self, batch: &[Waiting]) -> String {
+        names(&notifications(batch), self.robot.markup()).join(", ")
+    }
+
     fn tell(&self, batch: Vec<Waiting>, outcome: &Outcome) {
-        let notifications = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let number = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Delivered => {
                 self.check.healthy();
-                self.metrics.notifications_delivered_total.increment(notifications);
+                self.metrics.notifications_delivered_total.increment(number);
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 self.metrics.last_delivery_timestamp_seconds.set(now.as_secs_f64());
             }
             Outcome::Failed(error) | Outcome::Refused(error) => {
                 self.check.degraded(format!("the last message was not delivered: {error}"));
-                self.metrics.notifications_failed_total.increment(notifications);
-                for waiting in &batch {
-                    let alert = waiting.notification.alert_name();
-                    tracing::error!(target = self.name, alert, error, "this alert was not delivered");
-                }
+                self.metrics.notifications_failed_total.increment(number);
+                // All in one line: of many lines some would only be counted.
+                let alerts = self.names(&batch);
+                tracing::error!(target = self.name, alerts, error, "these alerts were not delivered");
             }
         }
         for waiting in batch {
@@ -146,6 +155,10 @@ impl Courier {
             drop(waiting.answer.send(outcome.clone()));
         }
     }
+}
+
+fn notifications(batch: &[Waiting]) -> Vec<&Notification> {
+    batch.iter().map(|waiting| &waiting.notification).collect()
 }
 
 fn count(messages: usize) -> f64 {

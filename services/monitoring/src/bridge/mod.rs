@@ -6,6 +6,7 @@
 
 mod config;
 mod courier;
+mod markup;
 mod message;
 mod robot;
 mod test_alert;

@@ -14,6 +14,7 @@ use sha2::Sha256;
 use url::Url;
 
 use super::config::{Format, TargetConfig};
+use super::markup::Markup;
 use super::message::Message;
 use crate::http;
 
@@ -89,6 +90,14 @@ impl Robot {
             format: config.format,
             template,
         }))
+    }
+
+    /// What its chat reads.
+    pub(super) const fn markup(&self) -> Markup {
+        match self.format {
+            Format::Slack => Markup::Mrkdwn,
+            Format::Dingtalk | Format::Json => Markup::Markdown,
+        }
     }
 
     /// Sends once; returns the robot's answer.

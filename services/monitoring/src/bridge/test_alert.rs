@@ -32,7 +32,7 @@ pub(crate) async fn run(config: &BridgeConfig, arguments: &TestAlertArgs) -> Res
     let robot = Robot::new(target)?
         .ok_or_else(|| Report::message(format!("bridge.targets.{name}.url is not set")))?;
     let now = Timestamp::now();
-    let message = Message::of(&[&Notification::sample(now)]);
+    let message = Message::of(&[&Notification::sample(now)], robot.markup());
     let answer = robot.send(&message, now).await.context("the test alert was not delivered")?;
     writeln!(std::io::stdout(), "{answer}").context("failed to print the answer")?;
     Ok(ExitCode::SUCCESS)

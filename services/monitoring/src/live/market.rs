@@ -14,7 +14,7 @@ use futures_util::stream;
 use marketprism_bus::{Bus, BusError, Subscription};
 use marketprism_core::{DataType, MarketType, Message, Subject, topology};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -83,8 +83,13 @@ pub(crate) async fn market(
     }
     let (events, taken) = mpsc::channel(EVENTS_MAX);
     let mut task = JoinSet::new();
-    task.spawn(conflate(books, trades, pending, live.book_interval, events));
-    Ok(sse(live, told(taken, task, viewer)))
+    let interval = live.book_interval;
+    task.spawn(async move {
+        conflate(books, trades, pending, interval, events).await;
+        // Here, and not with the answer: nobody asks a stalled socket's answer for anything any more.
+        drop(viewer);
+    });
+    Ok(sse(live, told(taken, task)))
 }
 
 /// One subscription.
@@ -158,12 +163,11 @@ fn tell(pending: &mut Pending, events: &mpsc::Sender<Event>) {
 fn told(
     taken: mpsc::Receiver<Event>,
     task: JoinSet<()>,
-    viewer: OwnedSemaphorePermit,
 ) -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(Some((taken, task, viewer)), async |state| {
-        let (mut taken, task, viewer) = state?;
+    stream::unfold(Some((taken, task)), async |state| {
+        let (mut taken, task) = state?;
         match taken.recv().await {
-            Some(event) => Some((Ok(event), Some((taken, task, viewer)))),
+            Some(event) => Some((Ok(event), Some((taken, task)))),
             None => {
                 let reason = "let go: nothing was taken for 10 s, or the broker's connection was closed";
                 let event = Event::default().event("dropped").json_data(json!({ "reason": reason }));

@@ -72,13 +72,15 @@ async fn guessing_ends_soon_and_probes_are_never_limited() {
             break answer;
         }
         tries += 1;
-        assert!(tries <= 10, "still not limited");
+        assert!(tries <= 11, "still not limited");
     };
+    let right = monitoring.http.get(format!("{}/api/v1/status", monitoring.url)).header("x-api-key", KEY);
+    assert_eq!(status(right).await, 429, "or guessing would go on unseen");
     assert!(limited.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
     assert_eq!(limited.json::<Value>().await.unwrap()["error_code"], "TOO_MANY_REQUESTS");
     assert_eq!(monitoring.get("/health").await.0, 200);
     let metrics = monitoring.metrics().await;
-    assert!(metrics.contains("marketprism_monitoring_requests_limited_total 1"), "{metrics}");
+    assert!(metrics.contains("marketprism_monitoring_requests_limited_total 2"), "{metrics}");
 }
 
 #[tokio::test]
@@ -89,6 +91,9 @@ async fn the_page_of_somebody_else_may_not_ask_and_answers_are_safe_in_a_browser
     assert_eq!(status(asked().header("origin", "null")).await, 403);
     let own = asked().header("origin", &monitoring.url).send().await.unwrap();
     assert_eq!(own.status(), 200);
+    assert_eq!(status(asked().header("host", "rebound.evil.example:8082")).await, 403);
+    assert_eq!(status(asked().header("host", "localhost:8082")).await, 200);
+    assert_eq!(status(asked().header("host", "[::1]:8082")).await, 200);
     for header in ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"]
     {
         assert!(own.headers().contains_key(header), "{header}");
