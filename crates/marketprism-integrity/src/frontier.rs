@@ -16,18 +16,25 @@ pub struct Frontier {
     pub upper: u64,
 }
 
-/// The frontiers of a table, oldest epoch first.
+/// The frontiers of a table, oldest epoch first. Of an epoch that is over, what is in the ledger of the cold tier is not looked at
+/// again.
 ///
 /// # Errors
 /// When the broker or the hot tier does not answer.
-pub async fn frontiers(bus: &Bus, hot: &Store, data_type: DataType) -> Result<Vec<Frontier>, IntegrityError> {
+pub async fn frontiers(
+    bus: &Bus,
+    hot: &Store,
+    cold: &Store,
+    data_type: DataType,
+) -> Result<Vec<Frontier>, IntegrityError> {
     let stream = topology::stream_of(data_type);
     let epochs = hot.epochs(stream).await?;
     let mut frontiers = Vec::with_capacity(epochs.len());
     let Some((newest, ended)) = epochs.split_last() else { return Ok(frontiers) };
     for epoch in ended {
         // The stream is gone, so what is stored is all there will ever be.
-        let upper = hot.highest_sequence(data_type, epoch.number).await?.unwrap_or_default();
+        let copied = cold.watermark(data_type, epoch.number).await?;
+        let upper = hot.highest_after(data_type, Some(epoch.number), copied).await?.unwrap_or(copied);
         frontiers.push(Frontier { epoch: epoch.number, upper });
     }
     // Everything at or below the floor was acknowledged, and hot-storage acknowledges only what is stored.

@@ -131,17 +131,14 @@ async fn due(pipeline: &Pipeline, scope: &Scope, data_type: DataType) -> Result<
     let epochs = pipeline.hot.epochs(topology::stream_of(data_type)).await?;
     let newest = epochs.last().map(|epoch| epoch.number);
     let mut ranges = Vec::new();
-    for frontier in frontiers(&pipeline.bus, &pipeline.hot, data_type).await? {
+    for frontier in frontiers(&pipeline.bus, &pipeline.hot, &pipeline.cold, data_type).await? {
         let stream_epoch = frontier.epoch;
         if scope.epoch.is_some_and(|epoch| epoch != stream_epoch) {
             continue;
         }
         let (from_seq, to_seq) = scope.sequences(pipeline, data_type, stream_epoch).await?;
-        // Of an epoch that is over the hot tier may have let go of the last rows.
-        let copied = pipeline.cold.watermark(data_type, stream_epoch).await?;
         let is_live = newest == Some(stream_epoch);
-        let upper = if is_live { frontier.upper } else { frontier.upper.max(copied) };
-        let range = Range { data_type, stream_epoch, from_seq, to_seq: to_seq.min(upper) };
+        let range = Range { data_type, stream_epoch, from_seq, to_seq: to_seq.min(frontier.upper) };
         if range.from_seq <= range.to_seq {
             ranges.push(Due { range, is_live });
         }

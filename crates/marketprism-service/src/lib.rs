@@ -25,6 +25,7 @@ pub use config::{
     LoggingConfig, Secret, ShutdownConfig,
 };
 pub use health::{Body as HealthBody, Check, Health, Status};
+pub use metrics::now_seconds;
 pub use report::{Context, Report};
 pub use run::{Descriptor, Invocation, run};
 pub use service::Service;

@@ -1,5 +1,7 @@
 //! The metrics recorder: what a scrape reads, histogram buckets, and the metrics every process has.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use metrics::Gauge;
 use metrics_derive::Metrics;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -17,6 +19,12 @@ const BYTES: &[f64] =
     &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 /// Everything else counts things: rows, messages, levels.
 const COUNTS: &[f64] = &[1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0, 100_000.0];
+
+/// Unix time in seconds, for gauges that say when something happened.
+#[must_use]
+pub fn now_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
 
 /// What is known of a process before it does anything.
 #[derive(Metrics, Clone)]

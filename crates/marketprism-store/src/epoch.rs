@@ -96,15 +96,20 @@ impl Store {
             .collect())
     }
 
-    /// The newest epoch of a stream, and the highest sequence stored in it, over every table the stream feeds.
+    /// The newest epoch of a stream, and the highest sequence stored in it, over every table the stream feeds. `near` as in
+    /// [`Store::highest_near`].
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer.
-    pub async fn newest_epoch(&self, stream: &str) -> Result<Option<(Epoch, Option<u64>)>, StoreError> {
+    pub async fn newest_epoch(
+        &self,
+        stream: &str,
+        near: u64,
+    ) -> Result<Option<(Epoch, Option<u64>)>, StoreError> {
         let Some(epoch) = self.epochs(stream).await?.pop() else { return Ok(None) };
         let mut highest = None;
         for data_type in DataType::ALL.iter().filter(|one| topology::stream_of(**one) == stream) {
-            highest = highest.max(self.highest_sequence(*data_type, epoch.number).await?);
+            highest = highest.max(self.highest_near(*data_type, Some(epoch.number), near).await?);
         }
         Ok(Some((epoch, highest)))
     }

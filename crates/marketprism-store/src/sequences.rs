@@ -81,7 +81,7 @@ impl Store {
         self.ask(&format!("read stored sequences of {table}"), found).await
     }
 
-    /// The highest sequence stored, `None` for an empty table.
+    /// The highest sequence stored of an epoch, `None` when nothing is.
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer.
@@ -90,22 +90,43 @@ impl Store {
         data_type: DataType,
         stream_epoch: u32,
     ) -> Result<Option<u64>, StoreError> {
+        self.highest_after(data_type, Some(stream_epoch), 0).await
+    }
+
+    /// The highest sequence stored, of one epoch or of all, if it is above `after`; else `None`. The nearer `after` is, the less
+    /// the server reads: its index on the sequence passes over the parts of before.
+    ///
+    /// # Errors
+    /// [`StoreError::Request`] when the server does not answer.
+    pub async fn highest_after(
+        &self,
+        data_type: DataType,
+        stream_epoch: Option<u32>,
+        after: u64,
+    ) -> Result<Option<u64>, StoreError> {
         let table = table(data_type);
+        let epoch = stream_epoch.map_or(String::new(), |epoch| format!(" AND stream_epoch = {epoch}"));
         let question =
-            format!("SELECT maxOrNull(stream_seq) FROM `{table}` WHERE stream_epoch = {stream_epoch}");
+            format!("SELECT maxOrNull(stream_seq) FROM `{table}` WHERE stream_seq > {after}{epoch}");
         let found = self.client.query_raw(&question).fetch_one::<Option<u64>>();
         self.ask(&format!("read the highest sequence of {table}"), found).await
     }
 
-    /// The highest sequence stored in any epoch, `None` for an empty table: whatever comes above it is stored nowhere.
+    /// The highest sequence stored, of one epoch or of all, `None` when nothing is. It is looked for above `near` first: the whole
+    /// of a long history is not read where something is there.
     ///
     /// # Errors
     /// [`StoreError::Request`] when the server does not answer.
-    pub async fn highest_sequence_ever(&self, data_type: DataType) -> Result<Option<u64>, StoreError> {
-        let table = table(data_type);
-        let question = format!("SELECT maxOrNull(stream_seq) FROM `{table}`");
-        let found = self.client.query_raw(&question).fetch_one::<Option<u64>>();
-        self.ask(&format!("read the highest sequence of {table}"), found).await
+    pub async fn highest_near(
+        &self,
+        data_type: DataType,
+        stream_epoch: Option<u32>,
+        near: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        match self.highest_after(data_type, stream_epoch, near).await? {
+            None if near > 0 => self.highest_after(data_type, stream_epoch, 0).await,
+            found => Ok(found),
+        }
     }
 
     /// Waits until no insert into the table runs on the server, and none of ours can arrive any more: one whose connection

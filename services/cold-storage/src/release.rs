@@ -188,13 +188,17 @@ impl Releaser {
         let newest = epochs.last().map(|epoch| epoch.number);
         let mut bounds = Vec::with_capacity(epochs.len());
         for epoch in &epochs {
-            let highest = self.hot.highest_sequence(data_type, epoch.number).await?;
+            let is_newest = newest == Some(epoch.number);
             bounds.push(Bound {
                 epoch: epoch.number,
                 watermark: self.cold.watermark(data_type, epoch.number).await?,
                 // A stream that came back shorter is still the stream of the epoch before.
                 deliverable: (epoch.stream_created_us == state.created_us).then_some(state.first_sequence),
-                newest: highest.filter(|_| newest == Some(epoch.number)),
+                newest: if is_newest {
+                    self.hot.highest_sequence(data_type, epoch.number).await?
+                } else {
+                    None
+                },
             });
         }
         Ok(bounds)

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use marketprism_bus::{Bus, Lease};
 use marketprism_core::DataType;
 use marketprism_integrity::frontier::{Frontier, frontiers};
-use marketprism_service::{CancellationToken, Check, Health, Report};
+use marketprism_service::{CancellationToken, Check, Health, Report, now_seconds};
 use marketprism_store::range::{Range, Summary};
 use marketprism_store::{Store, table};
 use serde_json::{Map, Value};
@@ -134,7 +134,7 @@ impl Replicator {
     async fn turn(&mut self, table: &mut Table, token: &CancellationToken) -> Result<Turn, Report> {
         let mut left = self.config.ranges_per_turn;
         let mut courses = Vec::new();
-        for frontier in frontiers(&self.bus, &self.hot, table.data_type).await? {
+        for frontier in frontiers(&self.bus, &self.hot, &self.cold, table.data_type).await? {
             let watermark = self.cold.watermark(table.data_type, frontier.epoch).await?;
             courses.push((self.old_enough(table.data_type, frontier, watermark).await?, watermark));
         }
@@ -273,8 +273,4 @@ impl Replicator {
         self.metrics.last_error_timestamp_seconds.set(now_seconds());
         table.check.unhealthy(text);
     }
-}
-
-fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use marketprism_bus::{Bus, DeadLetter};
-use marketprism_core::{DataType, Message, Subject, Timestamp, topology};
+use marketprism_core::{DataType, Timestamp, topology};
 use marketprism_service::{CancellationToken, Context, Report};
 
 use crate::config::Config;
+use crate::lane::read;
 
 /// Letters replayed in one go: they are in memory together, at most a message of 1 MiB each and usually a few hundred bytes.
 const BATCH_LETTERS_MAX: usize = 500;
@@ -135,7 +136,7 @@ async fn show(bus: &Bus, sequence: u64, raw: bool) -> Result<ExitCode, Report> {
     print(format_args!(
         "message    {stream_sequence} of {stream} on {subject}, delivered {delivered} times"
     ))?;
-    match readable(&letter) {
+    match read(&letter.subject, &letter.payload) {
         Ok(_) => print("replay     this release can store it")?,
         Err(error) => print(format_args!("replay     refused: {error}"))?,
     }
@@ -188,7 +189,7 @@ impl Replay<'_> {
     async fn batch(&mut self, letters: Vec<DeadLetter>) -> Result<(), Report> {
         let mut good = Vec::with_capacity(letters.len());
         for letter in letters {
-            match readable(&letter) {
+            match read(&letter.subject, &letter.payload) {
                 Ok(_) => good.push(letter),
                 Err(error) => self.leave(letter.sequence, &error.to_string())?,
             }
@@ -221,21 +222,6 @@ impl Replay<'_> {
         print(format_args!("{done} {what}, {left} left"))?;
         Ok(if *left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-}
-
-/// Why a letter would become one again.
-#[derive(Debug, thiserror::Error)]
-enum Unreadable {
-    #[error(transparent)]
-    Subject(#[from] marketprism_core::SubjectError),
-    #[error(transparent)]
-    Payload(#[from] marketprism_core::DecodeError),
-}
-
-/// Reads a letter as a lane would.
-fn readable(letter: &DeadLetter) -> Result<Message<'_>, Unreadable> {
-    let subject = Subject::parse(&letter.subject)?;
-    Ok(Message::decode(&subject, &letter.payload)?)
 }
 
 fn as_json(letter: &DeadLetter) -> serde_json::Value {

@@ -11,6 +11,10 @@ use tokio::time::Instant;
 
 use crate::lane::read;
 
+/// So many messages behind the end of a stream something of most tables is stored: what lies before need not be read to find the
+/// highest sequence.
+const NEAR_MESSAGES: u64 = 1_000_000;
+
 /// Where a lane is in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -43,8 +47,16 @@ impl LocateError {
 pub(crate) struct Locator {
     bus: Bus,
     store: Store,
-    /// Of each stream the epoch found last, and when the looking for it began.
-    found: Arc<Mutex<BTreeMap<&'static str, (Instant, u32)>>>,
+    /// Of each stream what was found last, and when the looking for it began.
+    found: Arc<Mutex<BTreeMap<&'static str, (Instant, Found)>>>,
+}
+
+/// What is known of a stream.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    epoch: u32,
+    /// A sequence that has probably been reached by what is stored.
+    near: u64,
 }
 
 impl Locator {
@@ -57,27 +69,28 @@ impl Locator {
         let stream = topology::stream_of(data_type);
         let asked = Instant::now();
         let mut found = self.found.lock().await;
-        let epoch = match found.get(stream) {
-            Some((began, epoch)) if *began >= asked => *epoch,
+        let known = match found.get(stream) {
+            Some((began, known)) if *began >= asked => *known,
             _ => {
                 let began = Instant::now();
-                let epoch = self.epoch_of(stream).await?;
-                found.insert(stream, (began, epoch));
-                epoch
+                let known = self.epoch_of(stream).await?;
+                found.insert(stream, (began, known));
+                known
             }
         };
         drop(found);
         // An insert of another instance, which runs or has just ended, counts.
         self.store.settled(data_type).await?;
-        let highest = self.store.highest_sequence_ever(data_type).await?;
-        Ok(Position { epoch, highest })
+        let highest = self.store.highest_near(data_type, None, known.near).await?;
+        Ok(Position { epoch: known.epoch, highest })
     }
 
     /// Compares the stream with what is stored of it; enters a new epoch where its sequences began anew.
-    async fn epoch_of(&self, stream: &str) -> Result<u32, LocateError> {
+    async fn epoch_of(&self, stream: &str) -> Result<Found, LocateError> {
+        let near = self.bus.stream_state(stream).await?.last_sequence.saturating_sub(NEAR_MESSAGES);
         // First what is stored, then what the broker has: the other way round, rows stored in between would look like
         // a stream that came back shorter.
-        let known = self.store.newest_epoch(stream).await?;
+        let known = self.store.newest_epoch(stream, near).await?;
         let state = self.bus.stream_state(stream).await?;
         let (known, highest) = known.map_or((None, None), |(epoch, highest)| (Some(epoch), highest));
         let mut begins = epoch::begins(known.as_ref(), state.created_us, state.last_sequence, highest);
@@ -87,7 +100,7 @@ impl Locator {
             begins = Some(epoch::Reason::Replaced);
         }
         if let (Some(known), None) = (known, begins) {
-            return Ok(known.number);
+            return Ok(Found { epoch: known.number, near });
         }
         let reason = begins.unwrap_or(epoch::Reason::First);
         let epoch = epoch::Epoch {
@@ -97,7 +110,7 @@ impl Locator {
         };
         self.store.enter_epoch(stream, &epoch, reason).await?;
         tracing::warn!(stream, epoch = epoch.number, reason = reason.as_str(), "a stream epoch begins");
-        Ok(epoch.number)
+        Ok(Found { epoch: epoch.number, near })
     }
 
     /// Whether the stream has another message where the highest sequence is stored. It is not asked of one that no longer

@@ -8,12 +8,11 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use marketprism_core::DataType;
-use marketprism_service::{Backoff, CancellationToken, Check, Report};
+use marketprism_service::{Backoff, CancellationToken, Check, Report, now_seconds};
 use marketprism_store::{Entry, Store, StoreError};
 use tokio::time::timeout;
 
 use crate::claim::Claim;
-use crate::lane::now_seconds;
 use crate::metrics::LaneMetrics;
 
 /// Why not everything of a batch was stored. What was not is delivered again, to whoever comes next.

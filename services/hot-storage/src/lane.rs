@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::{MaybeDone, maybe_done};
 use marketprism_bus::{Bus, BusError, Consumer, Delivery, Status};
 use marketprism_core::{DataType, Message, Subject};
-use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Check, Report};
+use marketprism_service::{Backoff, BackoffConfig, CancellationToken, Check, Report, now_seconds};
 use marketprism_store::{Entry, Store};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -326,11 +326,6 @@ fn read_delivery<'a>(
 pub(crate) fn read<'a>(subject: &str, payload: &'a [u8]) -> Result<Message<'a>, Unreadable> {
     let subject = Subject::parse(subject)?;
     Ok(Message::decode(&subject, payload)?)
-}
-
-/// Unix time in seconds, for gauges.
-pub(crate) fn now_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn seconds_since(micros: i64) -> f64 {

@@ -38,7 +38,13 @@ async fn stored_sequences_are_told_by_epoch() {
     assert_eq!(stored(&store, 2, &[(1, 7), (2, 0), (3, 60), (4, 1), (5, 0)]).await, HashSet::from([1, 2, 3]));
     assert_eq!(store.highest_sequence(DataType::Trade, 1).await.unwrap(), Some(12_000));
     assert_eq!(store.highest_sequence(DataType::Trade, 2).await.unwrap(), Some(3));
-    assert_eq!(store.highest_sequence_ever(DataType::Trade).await.unwrap(), Some(12_000));
+    assert_eq!(store.highest_after(DataType::Trade, Some(1), 11_999).await.unwrap(), Some(12_000));
+    assert_eq!(store.highest_after(DataType::Trade, Some(1), 12_000).await.unwrap(), None);
+    for near in [0, 5, 12_000, u64::MAX] {
+        assert_eq!(store.highest_near(DataType::Trade, None, near).await.unwrap(), Some(12_000));
+        assert_eq!(store.highest_near(DataType::Trade, Some(2), near).await.unwrap(), Some(3));
+        assert_eq!(store.highest_near(DataType::Gap, None, near).await.unwrap(), None);
+    }
     store.settled(DataType::Trade).await.unwrap();
 
     for (seconds, same) in [(60, true), (61, false)] {
@@ -53,15 +59,15 @@ async fn stored_sequences_are_told_by_epoch() {
 async fn epochs_are_entered_once_and_the_newest_is_found() {
     let server = ClickHouse::start();
     let (store, _) = tier(&server, Tier::Hot).await;
-    assert_eq!(store.newest_epoch("MARKET_DATA").await.unwrap(), None);
+    assert_eq!(store.newest_epoch("MARKET_DATA", 7).await.unwrap(), None);
     let first = Epoch { number: 1, stream_created_us: 1_700_000_000_123_456, last_sequence: 0 };
     let second = Epoch { number: 2, stream_created_us: 1_700_000_009_000_000, last_sequence: 4 };
     store.enter_epoch("MARKET_DATA", &first, Reason::First).await.unwrap();
     insert_trades(&store, 1, &[(9, 0)]).await;
-    assert_eq!(store.newest_epoch("MARKET_DATA").await.unwrap(), Some((first, Some(9))));
+    assert_eq!(store.newest_epoch("MARKET_DATA", 7).await.unwrap(), Some((first, Some(9))));
     store.enter_epoch("MARKET_DATA", &second, Reason::Recreated).await.unwrap();
     store.enter_epoch("MARKET_DATA", &second, Reason::Recreated).await.unwrap();
-    assert_eq!(store.newest_epoch("MARKET_DATA").await.unwrap(), Some((second, None)));
+    assert_eq!(store.newest_epoch("MARKET_DATA", 7).await.unwrap(), Some((second, None)));
     assert_eq!(store.epochs("MARKET_DATA").await.unwrap(), [first, second]);
-    assert_eq!(store.newest_epoch("ORDERBOOK_SNAP").await.unwrap(), None);
+    assert_eq!(store.newest_epoch("ORDERBOOK_SNAP", 7).await.unwrap(), None);
 }
