@@ -178,7 +178,6 @@ fn monitoring(folder: &Folder, ports: &Ports, own: Own, upstreams: &Value, besid
     let url = |port: u16, path: &str| format!("http://{}{path}", address(port));
     let service =
         |[health, metrics]: [u16; 2]| json!({ "health": url(health, ""), "metrics": url(metrics, "") });
-    let asked = |port: u16, path: &str| json!({ "url": url(port, path) });
     let [health, metrics] = own.admin.map(address);
     let (collector, hot, cold) = (ports.collector_admin, ports.hot_storage_admin, ports.cold_storage_admin);
     let mut config = json!({
@@ -186,19 +185,11 @@ fn monitoring(folder: &Folder, ports: &Ports, own: Own, upstreams: &Value, besid
         "bridge": { "listen": address(own.bridge) },
         "admin": { "health_listen": health, "metrics_listen": metrics },
         "upstreams": upstreams,
-        "components": {
-            "collector": asked(collector[0], "/health"),
-            "hot_storage": asked(hot[0], "/health"),
-            "cold_storage": asked(cold[0], "/health"),
-            "nats": asked(ports.nats_monitor, "/healthz"),
-            "clickhouse_hot": asked(ports.clickhouse_hot, "/ping"),
-            "clickhouse_cold": asked(ports.clickhouse_cold, "/ping"),
-        },
+        "components": { "collector": service(collector), "hot_storage": service(hot), "cold_storage": service(cold) },
         "monitoring_url": url(ports.nats_monitor, ""),
         "nats": { "url": format!("nats://{}", address(ports.nats)) },
         "hot": { "url": url(ports.clickhouse_hot, "") },
         "cold": { "url": url(ports.clickhouse_cold, "") },
-        "live": { "collector": service(collector), "hot_storage": service(hot), "cold_storage": service(cold) },
     });
     marketprism_demo::settings::merge(&mut config, besides);
     let path = folder.config("monitoring", &config).expect("its configuration");
