@@ -26,8 +26,8 @@ mod volatility;
 /// The exchange's token on the wire.
 const EXCHANGE: &str = "deribit";
 
-/// A still socket brings a heartbeat every 30 s: half as long again without anything is a dead one.
-const SILENCE_MAX: Duration = Duration::from_secs(45);
+/// A still socket brings a heartbeat every 15 s: ten more without anything are a dead one.
+const SILENCE_MAX: Duration = Duration::from_secs(25);
 
 /// The limit most requests count against …
 const CREDITS: &str = "credits";

@@ -23,8 +23,8 @@ const ANSWER_MICROS_MAX: i64 = 10 * SECOND;
 const FAILURES_MAX: u32 = 3;
 /// Channels named in the message about those the exchange does not know.
 const NAMED_MAX: usize = 20;
-/// Seconds between the exchange's heartbeats.
-const HEARTBEAT_SECONDS: u64 = 30;
+/// Seconds between the exchange's heartbeats, which takes 10 and more; as long it waits for an answer to its question.
+const HEARTBEAT_SECONDS: u64 = 15;
 
 /// What is wanted of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

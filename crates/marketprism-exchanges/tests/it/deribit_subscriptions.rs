@@ -36,7 +36,7 @@ fn platform_state(data: &Value) -> String {
 fn opening_asks_for_heartbeats_and_channels() {
     let mut driver = unopened();
     let calls = sent(&mut driver);
-    assert_eq!((calls[0].0.as_str(), &calls[0].2), ("public/set_heartbeat", &json!({"interval": 30})));
+    assert_eq!((calls[0].0.as_str(), &calls[0].2), ("public/set_heartbeat", &json!({"interval": 15})));
     assert_eq!((calls[1].0.as_str(), calls.len()), ("public/subscribe", 2));
     let channels = calls[1].2["channels"].as_array().unwrap();
     assert_eq!(channels.len(), 11);
@@ -205,14 +205,14 @@ fn a_test_request_is_answered_at_once() {
 fn silence_is_what_heartbeats_do_not_break() {
     let mut driver = open(ALL);
     for _ in 0..5 {
-        driver.pass(30_000);
+        driver.pass(15_000);
         feed(&mut driver, r#"{"params":{"type":"heartbeat"},"method":"heartbeat","jsonrpc":"2.0"}"#);
         settle(&mut driver);
     }
     assert!(!driver.recorded.reconnects.contains(&Lost::Silence));
     driver.recorded.reconnects.clear();
     let mut silent = open(ALL);
-    silent.pass(42_000);
+    silent.pass(24_000);
     assert!(silent.recorded.reconnects.is_empty());
     silent.pass(60_000);
     assert_eq!(silent.recorded.reconnects, [Lost::Silence], "said once");
