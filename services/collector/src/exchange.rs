@@ -28,6 +28,9 @@ use crate::snapshots::Snapshots;
 use crate::socket::Dialer;
 use crate::symbols::select;
 
+/// How long a connection may take to answer; one that runs does within milliseconds.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What a running exchange can be told.
 #[derive(Debug)]
 pub(crate) enum Order {
@@ -254,9 +257,10 @@ impl Exchange {
         for running in self.running.values() {
             let (reply, answer) = oneshot::channel();
             let command = Command::Resync { market_type, symbol: symbol.to_owned(), reply };
-            if running.commands.send(command).await.is_ok() {
-                is_here |= answer.await.unwrap_or(false);
-            }
+            // One that waits to begin has no book, and answers later.
+            let asked =
+                async { running.commands.send(command).await.is_ok() && answer.await.unwrap_or(false) };
+            is_here |= tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(false);
         }
         is_here
     }

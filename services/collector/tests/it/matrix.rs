@@ -290,27 +290,38 @@ async fn what_happens_to_one_instrument() {
     let burst = json!({ "fault": "burst", "factor": 50, "for_ms": 300 });
     matrix.inject(&[burst], |_| true, Effect::Unnoticed).await;
     assert_eq!(matrix.rig.metric("marketprism_collector_messages_shed_total").await, 0);
-    matrix.forbid(&At { exchange: "okx", market_types: &[] }, 451).await;
     matrix.finish().await;
 }
 
 #[tokio::test]
-async fn what_happens_to_connections_of_binance() {
+async fn what_happens_to_connections_of_binance_spot() {
     let mut matrix = Matrix::start().await;
-    let spot = At { exchange: "binance", market_types: &["spot"] };
+    matrix.inject_at_connections(&At { exchange: "binance", market_types: &["spot"] }).await;
+    matrix.finish().await;
+}
+
+#[tokio::test]
+async fn what_happens_to_connections_of_binance_usdm() {
+    let mut matrix = Matrix::start().await;
     let usdm = At { exchange: "binance", market_types: &["perpetual", "futures"] };
-    matrix.inject_at_connections(&spot).await;
     matrix.inject_at_connections(&usdm).await;
     matrix.forbid(&usdm, 403).await;
     matrix.finish().await;
 }
 
 #[tokio::test]
-async fn what_happens_to_connections_of_okx_and_deribit() {
+async fn what_happens_to_connections_of_okx() {
     let mut matrix = Matrix::start().await;
     let okx = At { exchange: "okx", market_types: &[] };
-    let deribit = At { exchange: "deribit", market_types: &[] };
     matrix.inject_at_connections(&okx).await;
+    matrix.forbid(&okx, 451).await;
+    matrix.finish().await;
+}
+
+#[tokio::test]
+async fn what_happens_to_connections_of_deribit() {
+    let mut matrix = Matrix::start().await;
+    let deribit = At { exchange: "deribit", market_types: &[] };
     matrix.inject_at_connections(&deribit).await;
     matrix.forbid(&deribit, 451).await;
     matrix.finish().await;
@@ -319,8 +330,8 @@ async fn what_happens_to_connections_of_okx_and_deribit() {
 #[tokio::test]
 async fn sockets_that_stay_open_and_say_nothing_are_replaced() {
     let mut matrix = Matrix::start().await;
-    // Longer than the most patient session waits: Deribit's, 45 s.
-    let silence = json!({ "fault": "silence", "for_ms": 52_000 });
+    // Longer than the most patient session waits: OKX's, 30 s.
+    let silence = json!({ "fault": "silence", "for_ms": 36_000 });
     let places = [
         At { exchange: "binance", market_types: &["spot"] },
         At { exchange: "okx", market_types: &[] },
