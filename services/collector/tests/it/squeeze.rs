@@ -1,5 +1,7 @@
 //! Limits made so tight that they are met: nothing piles up, what is given up is declared, and afterwards all flows.
 
+use std::time::{Duration, Instant};
+
 use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
 use serde_json::{Value, json};
@@ -50,11 +52,13 @@ async fn a_broker_that_stays_away_costs_what_finds_no_place_and_says_so() {
     );
 }
 
-#[tokio::test]
-async fn a_reload_while_the_broker_is_away_is_obeyed_and_what_is_given_up_for_it_is_declared() {
+/// A collector whose queues are full because the broker is away, and that obeys a reload nonetheless: each setting of
+/// `binance_usdm.enabled` after the other.
+async fn reloaded_without_a_broker(settings: &[bool]) -> Rig {
     let mut rig = Rig::start_with(|config| {
         config["publisher"] = json!({ "in_flight_max": 32 });
         config["queues"] = json!({ "publish_messages_max": 64, "overflow_messages_max": 100 });
+        config["shutdown"] = json!({ "grace": "8s" });
     })
     .await;
     rig.flowing().await;
@@ -63,17 +67,32 @@ async fn a_reload_while_the_broker_is_away_is_obeyed_and_what_is_given_up_for_it
         rig.metric("marketprism_collector_messages_shed_total").await > 100
     })
     .await;
-    for is_enabled in [false, true] {
+    for (times, is_enabled) in settings.iter().enumerate() {
         rig.rewrite(|config| config["exchanges"]["binance_usdm"]["enabled"] = json!(is_enabled));
         rig.collector.hang_up();
-        rig.logged("reloaded", 1 + usize::from(is_enabled)).await;
+        rig.logged("reloaded", times + 1).await;
     }
+    rig
+}
+
+#[tokio::test]
+async fn a_reload_while_the_broker_is_away_is_obeyed_and_what_is_given_up_for_it_is_declared() {
+    let mut rig = reloaded_without_a_broker(&[false, true]).await;
     rig.nats.restart();
     rig.flowing().await;
     rig.more_of_everything().await;
     let stored = rig.finish().await;
     assert!(stored.status.success(), "{}", stored.log);
     stored.assert_trades_are_whole_or_declared();
+}
+
+#[tokio::test]
+async fn after_a_reload_while_the_broker_is_away_sigterm_is_obeyed_too() {
+    let mut rig = reloaded_without_a_broker(&[false]).await;
+    let asked = Instant::now();
+    // What nobody takes cannot be published: the grace period ends it, and the exit code says so.
+    assert!(!rig.collector.stop().success());
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}\n{}", asked.elapsed(), rig.collector.log());
 }
 
 /// Changes the size of messages that the stream of order books takes; -1 is any.
