@@ -42,10 +42,12 @@ async fn poison_becomes_dead_letters_and_the_others_go_on() {
 
 #[tokio::test]
 async fn more_poison_than_can_be_buried_within_ack_wait_is_delivered_once() {
-    const POISON: u64 = 12_000;
+    const POISON: u64 = 40_000;
     let rig = Rig::start().await;
     rig.publish((0..POISON).map(|number| (TRADE_SUBJECT.to_owned(), format!("no trade {number}")))).await;
-    let mut service = rig.service("one").await;
+    // All of it in one batch.
+    let whole = [("MARKETPRISM__BATCH__ROWS_MAX", "50000"), ("MARKETPRISM__BATCH__AGE_MAX", "2s")];
+    let mut service = rig.service_with("one", &whole).await;
     rig.assert_trades(0).await;
     let metrics = rig.metrics("one").await;
     let line = format!("marketprism_storage_messages_received_total{{data_type=\"trade\"}} {POISON}");

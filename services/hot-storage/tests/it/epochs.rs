@@ -120,7 +120,10 @@ async fn a_stream_that_was_replaced_while_we_were_frozen_is_noticed() {
 async fn a_stream_that_is_made_anew_while_a_batch_is_inserted_loses_nothing() {
     let rig = Rig::start().await;
     let proxy = Proxy::start(&rig.clickhouse.url()).await;
-    let mut service = rig.service_with("one", &[("MARKETPRISM__CLICKHOUSE__URL", &proxy.url())]).await;
+    let url = proxy.url();
+    // The next batch is still being asked for when the stream goes.
+    let more = [("MARKETPRISM__CLICKHOUSE__URL", url.as_str()), ("MARKETPRISM__BATCH__AGE_MAX", "2s")];
+    let mut service = rig.service_with("one", &more).await;
     rig.publish_trades(1..11).await;
     rig.assert_trades(10).await;
     // Long enough for the consumer of the new stream to be made, and to give us its messages.
