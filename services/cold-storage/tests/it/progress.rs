@@ -61,8 +61,11 @@ async fn the_limit_is_kept_and_what_is_left_is_told() {
     poll_until(DEADLINE, "the first range is copied", async || watermark().await > 0).await;
     let began = Instant::now();
     assert!(watermark().await <= 4_000, "a range is no more than a second of it");
-    let health = rig.get("one", "health").await;
-    assert!(health.contains("\"backlog_rows\":"), "{health}");
+    // Told just after it is in the ledger.
+    poll_until(DEADLINE, "health tells what is left", async || {
+        rig.get("one", "health").await.contains("\"backlog_rows\":")
+    })
+    .await;
     rig.wait_for_watermark(10_000).await;
     assert!(began.elapsed() >= Duration::from_secs(3), "after {:?}", began.elapsed());
     rig.assert_same(10_000).await;
