@@ -1,5 +1,5 @@
-//! How many rows a tier holds, by symbol and day: what people look at to see whether something is missing. It only counts;
-//! what is proved to be equal in both tiers is in the [`crate::ledger`].
+//! How many rows a tier holds, by symbol and day, and how many of them the ledger proves: what people look at to see whether
+//! something is missing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::table::table;
 /// A question of people must not hold up the writers: one thread, and given up after so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Symbol-days in one answer: 1000 symbols over 30 days.
-const LINES_MAX: usize = 30_000;
+pub const LINES_MAX: usize = 30_000;
 
 /// The symbols of one market from a day on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +59,38 @@ impl Store {
         data_type: DataType,
         of: Census<'_>,
     ) -> Result<Vec<SymbolDay>, StoreError> {
+        self.count_by_day(data_type, &format!("WHERE {}", of.condition()), of).await
+    }
+
+    /// Rows of a data type of the cold tier that the ledger covers, as [`Store::rows_by_day`].
+    ///
+    /// # Errors
+    /// As [`Store::rows_by_day`].
+    pub async fn proved_rows_by_day(
+        &self,
+        data_type: DataType,
+        of: Census<'_>,
+    ) -> Result<Vec<SymbolDay>, StoreError> {
+        // The ledger of an epoch has no holes, or the copy has stopped.
+        let proved = format!(
+            "INNER JOIN (SELECT stream_epoch, max(to_seq) AS proved_seq FROM replication_log WHERE table_name = '{}' \
+             GROUP BY stream_epoch) AS ledger USING stream_epoch WHERE {} AND stream_seq <= proved_seq",
+            table(data_type),
+            of.condition()
+        );
+        self.count_by_day(data_type, &proved, of).await
+    }
+
+    async fn count_by_day(
+        &self,
+        data_type: DataType,
+        which: &str,
+        of: Census<'_>,
+    ) -> Result<Vec<SymbolDay>, StoreError> {
         let table = table(data_type);
         let question = format!(
             "SELECT symbol, toUInt16(toDate(timestamp)) AS day, count() AS rows FROM `{table}` \
-             WHERE {} GROUP BY symbol, day ORDER BY symbol, day LIMIT {LINES_MAX}",
-            of.condition()
+             {which} GROUP BY symbol, day ORDER BY symbol, day LIMIT {LINES_MAX}"
         );
         let found = self.patient(&question).bind(of.exchange).fetch_all::<(String, u16, u64)>();
         let found = self.within(PATIENCE, &format!("count the rows of {table} by day"), found).await?;

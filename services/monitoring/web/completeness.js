@@ -8,8 +8,8 @@ import { poll } from "./live.js";
 const SYMBOLS = 60;
 
 const key = [
-  { state: "complete", sign: "✓", text: "in both tiers, nothing missing" },
-  { state: "copying", sign: "…", text: "not all of it is in the cold tier yet" },
+  { state: "complete", sign: "✓", text: "all of it proved to be in the cold tier, nothing missing" },
+  { state: "copying", sign: "…", text: "not all of it is proved to be in the cold tier yet" },
   { state: "gaps", sign: "!", text: "gaps that could not be filled" },
   { state: "unknown", sign: "?", text: "a tier does not answer" },
   { state: "none", sign: "·", text: "nothing stored" },
@@ -23,6 +23,7 @@ export function startCompleteness() {
   const change = () => { showsAll = false; say("asking both tiers"); again(); };
   for (const id of ["completeness-market", "completeness-type"]) $(id).addEventListener("change", change);
   for (const type of ["pointerover", "focusin"]) $("completeness-body").addEventListener(type, explain);
+  $("completeness-body").addEventListener("keydown", walk);
   const url = () => {
     const [exchange, market_type] = $("completeness-market").value.split(" ");
     const data_type = $("completeness-type").value || "trade";
@@ -30,6 +31,18 @@ export function startCompleteness() {
     return `api/v1/live/completeness${market_type ? `?${new URLSearchParams({ exchange, market_type, data_type })}` : ""}`;
   };
   again = poll($("completeness"), 15000, url, show, (why) => say(`not up to date: ${why}`, true));
+}
+
+/** Arrows move the focus from day to day and from symbol to symbol. */
+function walk(event) {
+  const cell = event.target.closest("td");
+  const at = cell ? [...cell.parentElement.children].indexOf(cell) : -1;
+  const beside = { ArrowLeft: () => cell.previousElementSibling, ArrowRight: () => cell.nextElementSibling,
+    ArrowUp: () => cell.parentElement.previousElementSibling?.children[at], ArrowDown: () => cell.parentElement.nextElementSibling?.children[at] }[event.key];
+  const next = cell && beside?.()?.querySelector(".day");
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 }
 
 function say(text, isBad = false) {
@@ -57,13 +70,15 @@ function show(data) {
   sync(body, shown, () => h("tr", {}, h("th", { scope: "row" })), (row, { symbol, cells }) => {
     setText(row.firstChild, symbol);
     while (row.children.length - 1 > cells.length) row.lastChild.remove();
-    while (row.children.length - 1 < cells.length) row.append(h("td", {}, h("i", { class: "day", tabindex: "0" })));
+    while (row.children.length - 1 < cells.length) row.append(h("td", {}, h("i", { class: "day", role: "img" })));
+    // One stop a row; arrows go on from there.
+    cells.forEach((_, at) => { row.children[at + 1].firstChild.tabIndex = at === cells.length - 1 ? 0 : -1; });
     cells.forEach((cell, at) => showCell(row.children[at + 1].firstChild, symbol, data.days[at], cell));
   });
-  if (shown.length < data.symbols.length) {
-    const more = () => { showsAll = true; show(data); };
-    body.append(h("tr", {}, h("td", { colspan: data.days.length + 1 }, h("button", { type: "button", text: `Show ${data.symbols.length - shown.length} more`, onclick: more }))));
-  }
+  const more = $("completeness-more");
+  more.hidden = shown.length === data.symbols.length;
+  setText(more, `Show ${data.symbols.length - shown.length} more`);
+  more.onclick = () => { showsAll = true; show(data); };
 }
 
 function showCell(mark, symbol, day, cell) {

@@ -31,7 +31,7 @@ function showAge() {
   if (!isStale) return setState($("heartbeat"), isConnected ? "healthy" : "waiting", isConnected ? "live" : "connecting");
   setState($("heartbeat"), "unreachable", "no answer");
   const since = lastTime ? `What you see is as of ${clock(lastTime)} UTC.` : "Nothing has arrived yet.";
-  setText($("stale"), `The monitoring service has not answered for ${duration(Math.round(silence / 1000))}. ${since}`);
+  setText($("stale-since"), `It has not answered for ${duration(Math.round(silence / 1000))}. ${since}`);
 }
 
 /**

@@ -52,8 +52,13 @@ export function choose(stream) {
 
 /** `#market=binance/spot/BTC-USDT` can be bookmarked. */
 function fromHash() {
-  const [exchange, market_type, symbol] = (location.hash.match(/^#market=(.+)$/)?.[1] ?? "").split("/").map(decodeURIComponent);
+  const [exchange, market_type, symbol] = (location.hash.match(/^#market=(.+)$/)?.[1] ?? "").split("/").map(decoded);
   if (symbol) look({ exchange, market_type, symbol });
+}
+
+/** What somebody typed into the address may be no encoding of anything. */
+function decoded(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
 }
 
 function look(market) {

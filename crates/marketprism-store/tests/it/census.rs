@@ -2,6 +2,7 @@
 
 use marketprism_core::{DataType, MarketType};
 use marketprism_store::census::{Census, GapDay, SymbolDay};
+use marketprism_store::range::{Range, Summary};
 use marketprism_store::{Entry, Tier};
 use marketprism_testkit::ClickHouse;
 
@@ -48,4 +49,19 @@ async fn rows_and_gaps_are_counted_by_symbol_and_day() {
     {
         assert_eq!(hot.rows_by_day(DataType::Trade, other).await.unwrap(), []);
     }
+}
+
+#[tokio::test]
+async fn of_the_cold_tier_those_rows_count_that_the_ledger_covers() {
+    let server = ClickHouse::start();
+    let (cold, _) = tier(&server, Tier::Cold).await;
+    insert_trades(&cold, 1, &[(1, 0), (2, 1), (3, 2)]).await;
+    insert_trades(&cold, 2, &[(1, 3)]).await;
+    let market = Census { exchange: "binance", market_type: MarketType::Spot, from_day: DAY };
+    assert_eq!(cold.proved_rows_by_day(DataType::Trade, market).await.unwrap(), []);
+    let range = Range { data_type: DataType::Trade, stream_epoch: 1, from_seq: 1, to_seq: 2 };
+    cold.enter_range(&range, &Summary { rows: 2, sequences: 2, checksum: 0 }).await.unwrap();
+    let proved = cold.proved_rows_by_day(DataType::Trade, market).await.unwrap();
+    assert_eq!(proved, [SymbolDay { symbol: "BTC-USDT".to_owned(), day: DAY, rows: 2 }]);
+    assert_eq!(cold.rows_by_day(DataType::Trade, market).await.unwrap()[0].rows, 4, "all that are there");
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use marketprism_core::{DataType, MarketType, Timestamp};
 use marketprism_service::Report;
-use marketprism_store::census::{Census, GapDay, SymbolDay};
-use marketprism_store::{Store, StoreError};
+use marketprism_store::census::{Census, GapDay, LINES_MAX, SymbolDay};
+use marketprism_store::StoreError;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -72,6 +72,7 @@ struct SymbolDays {
 struct Cell {
     /// Rows; null where the tier could not be asked.
     hot: Option<u64>,
+    /// Those that the ledger proves to be equal to the hot ones, or to have been when these were released.
     cold: Option<u64>,
     /// Gaps declared on that day.
     gaps: u64,
@@ -102,10 +103,10 @@ type Key = (String, MarketType, DataType, u16);
 #[derive(Debug, Default)]
 pub(crate) struct Answers(Mutex<BTreeMap<Key, (Instant, Completeness)>>);
 
-/// What was counted: rows of both tiers and gaps, each unless it could not be asked.
+/// What was counted in a tier.
+#[derive(Default)]
 struct Counted {
-    hot: Result<Vec<SymbolDay>, String>,
-    cold: Result<Vec<SymbolDay>, String>,
+    rows: Vec<SymbolDay>,
     gaps: Vec<GapDay>,
 }
 
@@ -139,7 +140,10 @@ pub(crate) async fn look(live: &Live, mut parameters: Parameters) -> Result<Comp
     answers.retain(|_, (at, _)| at.elapsed() < KEPT);
     let (at, mut answer) = match answers.get(&key) {
         Some(kept) => kept.clone(),
-        None => (Instant::now(), count(live, &key).await),
+        None => {
+            let counted = count(live, &key).await;
+            (Instant::now(), counted)
+        }
     };
     if answers.len() < ANSWERS_MAX {
         answers.entry(key).or_insert_with(|| (at, answer.clone()));
@@ -154,15 +158,14 @@ async fn count(live: &Live, (exchange, market_type, data_type, days): &Key) -> C
     let today = u16::try_from(super::now_us() / 86_400_000_000).unwrap_or(u16::MAX);
     let from_day = today.saturating_sub(days - 1);
     let of = Census { exchange, market_type: *market_type, from_day };
-    let rows = async |store: &Store| store.rows_by_day(*data_type, of).await.map_err(words);
+    // What is in the cold tier counts when the ledger proves it.
     let (hot, cold, hot_gaps, cold_gaps) = tokio::join!(
-        rows(&live.hot.store),
-        rows(&live.cold.store),
+        live.hot.store.rows_by_day(*data_type, of),
+        live.cold.store.proved_rows_by_day(*data_type, of),
         live.hot.store.gaps_by_day(*data_type, of),
         live.cold.store.gaps_by_day(*data_type, of),
     );
-    // The newest are only in the hot tier, the oldest only in the cold one; a day's gaps are taken from where there are more.
-    let gaps = [hot_gaps, cold_gaps].into_iter().flatten().flatten().collect();
+    let (hot, cold) = (tier(hot, hot_gaps), tier(cold, cold_gaps));
     let tiers = Tiers { hot: hot.as_ref().err().cloned(), cold: cold.as_ref().err().cloned() };
     let numbers: Vec<_> = (from_day..=today).collect();
     Completeness {
@@ -173,19 +176,31 @@ async fn count(live: &Live, (exchange, market_type, data_type, days): &Key) -> C
         markets: Vec::new(),
         data_types: DataType::ALL,
         tiers,
-        symbols: table(&numbers, Counted { hot, cold, gaps }),
+        symbols: table(&numbers, hot, cold),
         days: numbers.into_iter().map(date).collect(),
     }
 }
 
-fn words(error: StoreError) -> String {
-    Report::from(error).to_string()
+/// Rows and gaps of a tier; a tier that tells only one of them is as good as away.
+fn tier(
+    rows: Result<Vec<SymbolDay>, StoreError>,
+    gaps: Result<Vec<GapDay>, StoreError>,
+) -> Result<Counted, String> {
+    let words = |error: StoreError| Report::from(error).to_string();
+    let counted = Counted { rows: rows.map_err(words)?, gaps: gaps.map_err(words)? };
+    if counted.rows.len().max(counted.gaps.len()) >= LINES_MAX {
+        return Err(format!("more than {LINES_MAX} lines by symbol and day: ask for fewer days"));
+    }
+    Ok(counted)
 }
 
 /// One line a symbol, the worst first.
-fn table(days: &[u16], counted: Counted) -> Vec<SymbolDays> {
-    let Counted { hot, cold, gaps } = counted;
-    let empty = |tier: &Result<_, _>| tier.as_ref().ok().map(|_: &Vec<SymbolDay>| 0);
+fn table(
+    days: &[u16],
+    hot: Result<Counted, String>,
+    cold: Result<Counted, String>,
+) -> Vec<SymbolDays> {
+    let empty = |tier: &Result<Counted, String>| tier.as_ref().ok().map(|_| 0);
     let blank = Cell { hot: empty(&hot), cold: empty(&cold), gaps: 0, open_gaps: 0, state: CellState::None };
     let mut symbols: BTreeMap<String, Vec<Cell>> = BTreeMap::new();
     let mut put = |symbol: String, day: u16, change: &dyn Fn(&mut Cell)| {
@@ -195,13 +210,15 @@ fn table(days: &[u16], counted: Counted) -> Vec<SymbolDays> {
             change(cell);
         }
     };
-    for SymbolDay { symbol, day, rows } in hot.unwrap_or_default() {
+    let (hot, cold) = (hot.unwrap_or_default(), cold.unwrap_or_default());
+    for SymbolDay { symbol, day, rows } in hot.rows {
         put(symbol, day, &|cell| cell.hot = Some(rows));
     }
-    for SymbolDay { symbol, day, rows } in cold.unwrap_or_default() {
+    for SymbolDay { symbol, day, rows } in cold.rows {
         put(symbol, day, &|cell| cell.cold = Some(rows));
     }
-    for GapDay { symbol, day, gaps, open } in gaps {
+    // The newest are only in the hot tier, the oldest only in the cold one; a day's gaps are taken from where there are more.
+    for GapDay { symbol, day, gaps, open } in hot.gaps.into_iter().chain(cold.gaps) {
         put(symbol, day, &|cell| {
             cell.gaps = cell.gaps.max(gaps);
             cell.open_gaps = cell.open_gaps.max(open);
@@ -237,11 +254,12 @@ fn date(day: u16) -> String {
 mod tests {
     use super::*;
 
-    fn rows(lines: &[(&str, u16, u64)]) -> Vec<SymbolDay> {
-        lines
+    fn counted(lines: &[(&str, u16, u64)], gaps: Vec<GapDay>) -> Result<Counted, String> {
+        let rows = lines
             .iter()
             .map(|(symbol, day, rows)| SymbolDay { symbol: (*symbol).to_owned(), day: *day, rows: *rows })
-            .collect()
+            .collect();
+        Ok(Counted { rows, gaps })
     }
 
     fn gap(symbol: &str, day: u16, gaps: u64, open: u64) -> GapDay {
@@ -258,12 +276,12 @@ mod tests {
     #[test]
     fn the_worst_symbol_comes_first_and_filled_gaps_are_complete() {
         use CellState::{Complete, Copying, Gaps, None};
-        let counted = Counted {
-            hot: Ok(rows(&[("A", 8, 5), ("B", 8, 5), ("B", 9, 7), ("C", 9, 1)])),
-            cold: Ok(rows(&[("A", 7, 9), ("A", 8, 5), ("B", 8, 5), ("B", 9, 6), ("C", 9, 1), ("C", 6, 1)])),
-            gaps: vec![gap("A", 8, 2, 0), gap("C", 8, 1, 1), gap("C", 8, 1, 0)],
-        };
-        let lines = table(&[7, 8, 9], counted);
+        let hot = counted(&[("A", 8, 5), ("B", 8, 5), ("B", 9, 7), ("C", 9, 1)], vec![gap("A", 8, 2, 0)]);
+        let cold = counted(
+            &[("A", 7, 9), ("A", 8, 5), ("B", 8, 5), ("B", 9, 6), ("C", 9, 1), ("C", 6, 1)],
+            vec![gap("C", 8, 1, 1), gap("C", 8, 1, 0)],
+        );
+        let lines = table(&[7, 8, 9], hot, cold);
         assert_eq!(
             states(&lines),
             [
@@ -277,8 +295,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_unknown_and_not_nothing() {
-        let counted = Counted { hot: Ok(rows(&[("A", 8, 5)])), cold: Err("away".to_owned()), gaps: vec![] };
-        let lines = table(&[7, 8], counted);
+        let lines = table(&[7, 8], counted(&[("A", 8, 5)], vec![]), Err("away".to_owned()));
         assert_eq!(states(&lines), [("A", vec![CellState::Unknown, CellState::Unknown])]);
         assert_eq!(lines[0].cells[1].cold, None);
     }
