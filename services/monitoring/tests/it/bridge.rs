@@ -56,7 +56,9 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_told_at_once() {
     let told = check(&monitoring).await;
     assert_eq!(told["status"], "degraded");
     assert!(told["reason"].as_str().unwrap().contains("310000"), "{told}");
-    assert!(monitoring.process.log().contains("this alert was not delivered"));
+    let log = monitoring.process.log();
+    let line = log.lines().find(|line| line.contains("these alerts were not delivered")).unwrap();
+    assert!(line.contains("B (collector)"), "{line}");
     assert!(!monitoring.process.log().contains("hidden"), "the access token is in the log");
 
     assert_eq!(post(&monitoring, "marketprism", &webhook("C")).await.0, 200);
