@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use marketprism_core::{DataType, MarketType, Timestamp};
 use marketprism_service::Report;
-use marketprism_store::census::{Census, GapDay, LINES_MAX, SymbolDay};
 use marketprism_store::StoreError;
+use marketprism_store::census::{Census, GapDay, LINES_MAX, SymbolDay};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -195,11 +195,7 @@ fn tier(
 }
 
 /// One line a symbol, the worst first.
-fn table(
-    days: &[u16],
-    hot: Result<Counted, String>,
-    cold: Result<Counted, String>,
-) -> Vec<SymbolDays> {
+fn table(days: &[u16], hot: Result<Counted, String>, cold: Result<Counted, String>) -> Vec<SymbolDays> {
     let empty = |tier: &Result<Counted, String>| tier.as_ref().ok().map(|_| 0);
     let blank = Cell { hot: empty(&hot), cold: empty(&cold), gaps: 0, open_gaps: 0, state: CellState::None };
     let mut symbols: BTreeMap<String, Vec<Cell>> = BTreeMap::new();
