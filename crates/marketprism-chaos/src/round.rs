@@ -58,6 +58,8 @@ pub(crate) struct Outcome {
     pub(crate) declared: u64,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
+    /// Instances that ended because they had lost their lease, and were started again.
+    pub(crate) ended: Vec<String>,
     /// From the end of the faults until everything was drained and agreed.
     pub(crate) recovery: Duration,
     /// What is wrong; empty for a good round.
@@ -91,7 +93,11 @@ impl Arena {
             sleep(COMPARE_POLL).await;
         };
         outcome.recovery = over.elapsed();
-        outcome.findings.extend(troubles);
+        // Whoever has lost the lease ends, and begins again as the one that stands by (ADR 0010). Nobody else may end.
+        let (ended, findings): (Vec<_>, Vec<_>) =
+            troubles.into_iter().partition(|trouble| trouble.starts_with("cold-storage"));
+        outcome.ended = ended;
+        outcome.findings.extend(findings);
         self.stack.calm();
         Ok(outcome)
     }
@@ -227,7 +233,7 @@ impl fmt::Display for Outcome {
              {duplicated} duplicated, recovered in {:.1} s",
             self.recovery.as_secs_f64()
         )?;
-        for line in &self.findings {
+        for line in self.ended.iter().chain(&self.findings) {
             write!(f, "\n  {line}")?;
         }
         Ok(())
