@@ -20,9 +20,13 @@ for argument in "$@"; do
 done
 
 echo "demo: building (the first time takes some minutes)" >&2
+scripts/provision.sh &
+fetching=$!
+built=0
 cargo build --profile demo --locked \
     -p marketprism-demo -p marketprism-broker-bootstrap -p marketprism-collector -p marketprism-hot-storage \
-    -p marketprism-cold-storage -p marketprism-exchange-simulator -p marketprism-embedded-clickhouse
-scripts/provision.sh
+    -p marketprism-cold-storage -p marketprism-exchange-simulator -p marketprism-embedded-clickhouse || built=$?
+wait "$fetching" || exit 2
+if [ "$built" != 0 ]; then exit 2; fi
 target=${CARGO_TARGET_DIR:-target}
 exec "$target/demo/marketprism-demo" ${arguments[@]+"${arguments[@]}"}

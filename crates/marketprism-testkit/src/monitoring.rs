@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::ports::free_port;
 use crate::process::Process;
-use crate::tools::distributed;
+use crate::tools::{MONITORING, distributed};
 
 /// Each starts in a second on a quiet machine; this only bounds one that never comes up.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ impl MonitoringServer {
     /// Prometheus with this configuration file; the paths in it are relative to its folder.
     #[must_use]
     pub fn prometheus(config: &Path) -> Self {
-        let executable = distributed("MARKETPRISM_PROMETHEUS", &["prometheus"]);
+        let executable = distributed("MARKETPRISM_PROMETHEUS", MONITORING, &["prometheus"]);
         Self::start("prometheus", executable, "/-/ready", config, |dir, listen| {
             vec![
                 flag("--storage.tsdb.path=", dir.join("data")),
@@ -50,7 +50,7 @@ impl MonitoringServer {
     #[must_use]
     pub fn alertmanager(config: &Path) -> Self {
         let executable =
-            distributed("MARKETPRISM_ALERTMANAGER", &["prometheus-alertmanager", "alertmanager"]);
+            distributed("MARKETPRISM_ALERTMANAGER", MONITORING, &["prometheus-alertmanager", "alertmanager"]);
         Self::start("alertmanager", executable, "/-/ready", config, |dir, listen| {
             vec![
                 flag("--storage.path=", dir.join("data")),
@@ -64,7 +64,7 @@ impl MonitoringServer {
     #[must_use]
     pub fn blackbox_exporter(config: &Path) -> Self {
         let names = ["prometheus-blackbox-exporter", "blackbox_exporter"];
-        let executable = distributed("MARKETPRISM_BLACKBOX_EXPORTER", &names);
+        let executable = distributed("MARKETPRISM_BLACKBOX_EXPORTER", MONITORING, &names);
         Self::start("blackbox-exporter", executable, "/-/healthy", config, |_, listen| {
             vec![flag("--web.listen-address=", listen)]
         })

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Where the cache folder holds Prometheus and its kin.
+pub(crate) const MONITORING: &str = "debian/monitoring";
+
 /// A program of the workspace, in the folder the test itself was built into; without it the test fails with the command
 /// that builds it.
 #[must_use]
@@ -30,7 +33,9 @@ pub(crate) fn provisioned(variable: &str, file: &str) -> PathBuf {
 
 /// A program of the distribution: the one that `variable` names, else the first of `names` on the PATH, else the one that
 /// `scripts/provision.sh` fetches.
-pub(crate) fn distributed(variable: &str, names: &[&str]) -> PathBuf {
+///
+/// `tree` is the folder of the cache that its package is unpacked into.
+pub(crate) fn distributed(variable: &str, tree: &str, names: &[&str]) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let installed = || {
         let candidates =
@@ -38,7 +43,7 @@ pub(crate) fn distributed(variable: &str, names: &[&str]) -> PathBuf {
         candidates.into_iter().find(|candidate| candidate.is_file())
     };
     let fetched =
-        || names.iter().map(|name| cache().join("monitoring/usr/bin").join(name)).find(|path| path.is_file());
+        || names.iter().map(|name| cache().join(tree).join("usr/bin").join(name)).find(|path| path.is_file());
     let found = folder(variable).or_else(installed).or_else(fetched);
     found.unwrap_or_else(|| panic!("no {}: run scripts/provision.sh all", names.join(", ")))
 }
@@ -46,19 +51,19 @@ pub(crate) fn distributed(variable: &str, names: &[&str]) -> PathBuf {
 /// The Chromium that pages are tested in; a test without it fails with the command that fetches it.
 #[must_use]
 pub fn chromium() -> PathBuf {
-    distributed("MARKETPRISM_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"])
+    distributed("MARKETPRISM_CHROMIUM", "debian/browser", &["chromium", "chromium-browser", "google-chrome"])
 }
 
 /// Prometheus' tool that checks and tests rules.
 #[must_use]
 pub fn promtool() -> Command {
-    Command::new(distributed("MARKETPRISM_PROMTOOL", &["promtool"]))
+    Command::new(distributed("MARKETPRISM_PROMTOOL", MONITORING, &["promtool"]))
 }
 
 /// Alertmanager's tool that checks its configuration and routes.
 #[must_use]
 pub fn amtool() -> Command {
-    Command::new(distributed("MARKETPRISM_AMTOOL", &["amtool"]))
+    Command::new(distributed("MARKETPRISM_AMTOOL", MONITORING, &["amtool"]))
 }
 
 /// The cache folder of `scripts/provision.sh`.
