@@ -11,7 +11,7 @@ readonly CHDB_FILE=$CACHE/libchdb-$CHDB_VERSION/libchdb.so
 readonly CHDB_HINT="set LIBCHDB to a libchdb.so $CHDB_VERSION, or point the services at a ClickHouse server (docs/embedded-clickhouse.md)"
 
 provision_clickhouse() {
-    if [ -n "${LIBCHDB:-}" ]; then
+    if [ "${LIBCHDB:-$CHDB_FILE}" != "$CHDB_FILE" ]; then
         [ -f "$LIBCHDB" ] || die "LIBCHDB=$LIBCHDB is not a file"
         return
     fi

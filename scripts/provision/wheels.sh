@@ -17,7 +17,7 @@ readonly NEXTEST_BINARY_SHA256=890499b11db86a4f519e7119e3771b47b0543987f8650a47e
 readonly NEXTEST_HINT="run cargo install --locked cargo-nextest"
 
 provision_nats() {
-    if [ -n "${MARKETPRISM_NATS_SERVER:-}" ]; then
+    if [ "${MARKETPRISM_NATS_SERVER:-$NATS_FILE}" != "$NATS_FILE" ]; then
         [ -x "$MARKETPRISM_NATS_SERVER" ] || die "MARKETPRISM_NATS_SERVER=$MARKETPRISM_NATS_SERVER is not an executable file"
         return
     fi
