@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use marketprism_service::{
@@ -147,7 +149,10 @@ async fn start(config: TinyConfig, args: TinyArgs, service: Service) -> Result<(
         }
         Ok(())
     });
-    service.source("counter", move |token| count(numbers, config.counter.interval.get(), token));
+    let sent = Arc::new(AtomicU64::new(0));
+    let shown = Arc::clone(&sent);
+    service.page("/sent", move |_| shown.load(Ordering::Relaxed).into());
+    service.source("counter", move |token| count(numbers, sent, config.counter.interval.get(), token));
     service.stage("adder", add(queue, args.ledger));
     Ok(())
 }
@@ -165,6 +170,7 @@ fn blocking() -> Result<(), Report> {
 
 async fn count(
     numbers: mpsc::Sender<u64>,
+    sent: Arc<AtomicU64>,
     interval: Duration,
     token: CancellationToken,
 ) -> Result<(), Report> {
@@ -172,7 +178,10 @@ async fn count(
     for number in 1.. {
         tokio::select! {
             () = token.cancelled() => break,
-            _ = tick.tick() => numbers.send(number).await.context("failed to queue a number")?,
+            _ = tick.tick() => {
+                numbers.send(number).await.context("failed to queue a number")?;
+                sent.store(number, Ordering::Relaxed);
+            }
         }
     }
     Ok(())

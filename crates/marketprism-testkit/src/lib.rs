@@ -23,7 +23,7 @@ pub use answer_times::AnswerTimes;
 pub use clickhouse::ClickHouse;
 pub use monitoring::MonitoringServer;
 pub use nats::{NatsServer, nats_server_executable};
-pub use poll::poll_until;
+pub use poll::{DEADLINE, poll_until};
 pub use ports::free_port;
 pub use process::Process;
 pub use proxy::Proxy;

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::poll::DEADLINE;
 use crate::ports::free_port;
 use crate::process::Process;
 use crate::tools::{MONITORING, distributed};
 
-/// Each starts in a second on a quiet machine; this only bounds one that never comes up.
-const START_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 /// One running server. Dropping it stops it.
@@ -123,7 +122,7 @@ impl MonitoringServer {
         let mut command = Command::new(&self.executable);
         command.args(&self.arguments).current_dir(self.dir.path());
         let mut process = Process::spawn(self.name, command, &self.log_path());
-        let end = Instant::now() + START_DEADLINE;
+        let end = Instant::now() + DEADLINE;
         while !self.answers() {
             let ended = process.ended();
             assert!(

@@ -4,13 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
+use crate::poll::DEADLINE;
 use crate::process::Process;
 use crate::tools::provisioned;
-
-/// A loaded 2-core machine starts it in well under a second; this only bounds a server that never comes up.
-const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running nats-server. Dropping it stops it.
 #[derive(Debug)]
@@ -96,7 +93,7 @@ impl NatsServer {
         command.arg("-c").arg(&config);
         let mut process = Process::spawn("nats-server", command, &self.log_path());
         let ports_file = ports.join(format!("nats-server_{}.ports", process.pid()));
-        let written = process.wait_for_file(&ports_file, START_DEADLINE);
+        let written = process.wait_for_file(&ports_file, DEADLINE);
         self.port = port_of(&written).expect("the port in the server's ports file");
         self.process = Some(process);
     }

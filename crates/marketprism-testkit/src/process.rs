@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Longer than any service's default grace period.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+use crate::poll::DEADLINE;
+
 const POLL: Duration = Duration::from_millis(5);
 
 /// A running child. Dropping it stops it.
@@ -67,14 +67,14 @@ impl Process {
 
     /// Waits for its end; it is killed, and the test fails, when that takes longer than any grace period.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + STOP_DEADLINE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
             if Instant::now() > deadline {
                 self.kill();
-                panic!("{} was still alive after {STOP_DEADLINE:?}; its log:\n{}", self.name, self.log());
+                panic!("{} was still alive after {DEADLINE:?}; its log:\n{}", self.name, self.log());
             }
             std::thread::sleep(POLL);
         }

@@ -19,7 +19,7 @@ use marketprism_bus::{Bus, Consumer, ConsumerConfig, Delivery, NatsConfig, Outgo
 use marketprism_testkit::NatsServer;
 
 /// Bounds what should take milliseconds; only a defect or a stalled machine reaches it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = marketprism_testkit::DEADLINE;
 
 async fn connect(server: &NatsServer) -> Bus {
     let config = NatsConfig { url: server.url(), ..NatsConfig::default() };

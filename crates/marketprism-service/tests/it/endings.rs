@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::process::Tiny;
+use crate::process::{Tiny, poll};
 
 /// How a service with this fault ends, and its log.
 fn ending(fault: &str) -> (Option<i32>, String) {
@@ -15,6 +15,7 @@ fn sigterm_and_sigint_drain_what_is_queued_and_exit_0() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut tiny = Tiny::start(&[], &[]);
         tiny.wait_until_healthy();
+        poll("the first numbers", || tiny.get("health", "/sent").1.parse::<u64>().is_ok_and(|sent| sent > 0));
         tiny.signal(signal);
         assert_eq!(tiny.wait().code(), Some(0), "{}", tiny.log());
         let ledger = tiny.ledger().unwrap();

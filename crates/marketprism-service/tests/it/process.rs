@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// Far more than anything here takes; only a hang reaches it.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 fn executable() -> PathBuf {
     let test = std::env::current_exe().unwrap();

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 /// Times in rules and routes are so many times shorter: half a minute is a second, as often as is scraped.
 const HURRY: u32 = 30;
 /// For all that is no rule's own time: start and recovery on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = marketprism_testkit::DEADLINE;
 /// What comes on top of a rule's own time: figures of sockets every five seconds, a scrape, an evaluation, grouping, sending.
-const ON_THE_WAY: Duration = Duration::from_secs(20);
+const ON_THE_WAY: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_breaks_is_told_and_so_is_its_end() {

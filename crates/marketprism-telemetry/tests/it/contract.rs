@@ -31,7 +31,7 @@ const OF_PROCESSES: &[&str] = &[
 ];
 
 /// Started pipelines have been scraped, polled and copied once by then.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = marketprism_testkit::DEADLINE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_name_exists_in_the_running_pipeline() {

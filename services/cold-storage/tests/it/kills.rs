@@ -55,7 +55,8 @@ async fn whatever_is_killed_whenever_both_tiers_end_up_equal() {
             rows += 10_000;
         }
     }
-    let copied = rig.cold.watermark(DataType::Trade, 1).await.unwrap();
+    // A service that was killed before it made the ledger has copied nothing.
+    let copied = rig.cold.watermark(DataType::Trade, 1).await.unwrap_or_default();
     println!("seed {SEED}: killed service, hot, cold {kills:?}; {copied} of {rows} rows were copied by then");
     assert!(kills.iter().all(|count| *count > 0), "{kills:?}");
     rig.wait_for_watermark(rows).await;

@@ -14,7 +14,7 @@ use marketprism_testkit::{ClickHouse, NatsServer, Process, poll_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = marketprism_testkit::DEADLINE;
 const TRADE_SUBJECT: &str = "trade.binance.spot.BTC-USDT";
 
 pub(crate) struct Rig {

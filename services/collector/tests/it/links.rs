@@ -1,7 +1,6 @@
 //! Several sockets for the same streams: a planned roll-over and A/B redundancy leave no gap and no duplicate at the seam.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
@@ -69,7 +68,7 @@ async fn a_socket_whose_book_was_asked_for_again_waits_no_longer_for_its_success
     }
     rig.control("fault", &json!({ "fault": "server_shutdown", "exchange": "okx" })).await;
     // Two seconds side by side, where it would be a minute if the successor had to be told as much as the old one was.
-    poll_until(Duration::from_secs(30), "the old one is closed", async || {
+    poll_until(marketprism_testkit::DEADLINE, "the old one is closed", async || {
         rig.metric("marketprism_collector_disconnects_total").await == 1
     })
     .await;

@@ -26,7 +26,7 @@ const VICTIMS: [[&str; 3]; 5] = [
 ];
 
 /// Longer than the longest fault.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = marketprism_testkit::DEADLINE;
 
 /// How a fault shows on the instruments it concerns.
 #[derive(Clone, Copy, Debug, PartialEq)]

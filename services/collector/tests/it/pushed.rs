@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::rig::{DEADLINE, Rig, Stored, place};
 
 /// Sessions replace a silent socket after 20 s (Binance), and the silence has to end before another can be opened.
-const SILENCE_DEADLINE: Duration = Duration::from_secs(90);
+const SILENCE_DEADLINE: Duration = marketprism_testkit::DEADLINE;
 
 /// Events and gaps of every stream, by exchange, place and data type.
 type Streams = BTreeMap<String, (u64, u64)>;

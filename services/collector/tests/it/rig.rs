@@ -13,7 +13,7 @@ use marketprism_exchanges::registry::INTEGRATIONS;
 use marketprism_testkit::{NatsServer, Process, binary, poll_until};
 use serde_json::{Value, json};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = marketprism_testkit::DEADLINE;
 
 pub(crate) struct Rig {
     pub(crate) collector: Process,

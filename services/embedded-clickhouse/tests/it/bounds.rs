@@ -1,7 +1,5 @@
 //! Bounds of the configuration hold.
 
-use std::time::Duration;
-
 use marketprism_testkit::{ClickHouse, poll_until};
 
 use crate::client::Client;
@@ -10,14 +8,14 @@ use crate::client::Client;
 async fn more_statements_than_allowed_are_refused() {
     let client = Client::of(ClickHouse::start_with(&[("MARKETPRISM__STATEMENTS_MAX", "1")]));
     // Either of the two may come first; the one that is refused asks again.
-    let slow = poll_until(Duration::from_secs(20), "the slow statement runs", async || {
+    let slow = poll_until(marketprism_testkit::DEADLINE, "the slow statement runs", async || {
         client.post("", "SELECT sleep(2)").await.status == 200
     });
-    let refused = poll_until(Duration::from_secs(20), "a second statement is refused", async || {
+    let refused = poll_until(marketprism_testkit::DEADLINE, "a second statement is refused", async || {
         client.post("", "SELECT 1").await.header("x-clickhouse-exception-code") == "202"
     });
     tokio::join!(slow, refused);
-    poll_until(Duration::from_secs(5), "the place is free again", async || {
+    poll_until(marketprism_testkit::DEADLINE, "the place is free again", async || {
         client.post("", "SELECT 1").await.status == 200
     })
     .await;

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
 use marketprism_testkit::poll_until;
 
@@ -24,7 +23,7 @@ fn open(client: &Client, parameters: &str, framing: &str) -> TcpStream {
 }
 
 async fn idle(client: &Client) {
-    poll_until(Duration::from_secs(20), "the cut insert leaves the engine", async || {
+    poll_until(marketprism_testkit::DEADLINE, "the cut insert leaves the engine", async || {
         client.run("SELECT count() FROM system.processes").await == "1\n"
     })
     .await;

@@ -1,7 +1,6 @@
 //! Start, stop, kill: what was acknowledged is there, one process per data path, clear refusals.
 
 use std::process::Command;
-use std::time::Duration;
 
 use marketprism_testkit::{ClickHouse, Process, binary, libchdb, poll_until};
 
@@ -51,7 +50,7 @@ async fn sigterm_lets_a_short_statement_end_and_cancels_a_long_one() {
         "SELECT sleepEachRow(1) FROM numbers(600) SETTINGS function_sleep_max_microseconds_per_block = 600000000 FORMAT JSON",
     );
     let stop = async {
-        poll_until(Duration::from_secs(20), "both statements run", async || {
+        poll_until(marketprism_testkit::DEADLINE, "both statements run", async || {
             client.run(running).await == "2\n"
         })
         .await;

@@ -109,7 +109,7 @@ async fn a_statement_ends_with_its_client() {
             while response.chunk().await.unwrap().is_some() {}
         });
         let gone = async {
-            poll_until(Duration::from_secs(20), "the statement runs", async || {
+            poll_until(marketprism_testkit::DEADLINE, "the statement runs", async || {
                 client.run(running).await == "1\n"
             })
             .await;
@@ -118,7 +118,7 @@ async fn a_statement_ends_with_its_client() {
             _ = request => panic!("an endless statement has ended"),
             () = gone => {}
         }
-        poll_until(Duration::from_secs(20), "the statement is cancelled", async || {
+        poll_until(marketprism_testkit::DEADLINE, "the statement is cancelled", async || {
             client.run(running).await == "0\n"
         })
         .await;

@@ -81,7 +81,7 @@ async fn whoever_is_away_is_named_and_nothing_looks_healthy_for_it() {
     }
     let body = stack.get("/api/v1/health/components").await;
     assert!(body.to_string().contains("\"name\":\"prometheus\""), "{body}");
-    poll_until(Duration::from_secs(30), "health tells it", async || {
+    poll_until(marketprism_testkit::DEADLINE, "health tells it", async || {
         let (code, health) = stack.monitoring.get("/health").await;
         code == 200 && health["checks"]["prometheus"]["status"] == "degraded"
     })

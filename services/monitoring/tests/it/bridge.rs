@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::monitoring::{Monitoring, target};
 use marketprism_testkit::{ROBOT_SECRET, Robot};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = marketprism_testkit::DEADLINE;
 
 fn webhook(alert: &str) -> Value {
     json!({

@@ -9,7 +9,7 @@ use marketprism_testkit::{NatsServer, poll_until};
 use crate::monitoring::Monitoring;
 
 /// It is asked every five seconds.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = marketprism_testkit::DEADLINE;
 
 #[tokio::test]
 async fn the_brokers_figures_are_metrics_and_end_with_it() {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 /// Bounds what takes a second; only a defect or a stalled machine reaches it.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = marketprism_testkit::DEADLINE;
 
 /// Dropped, it ends.
 pub(crate) struct Page {

@@ -1,10 +1,11 @@
 //! The console in a real Chromium, before the real pipeline: every section is opened, its numbers are those of the API,
 //! nothing is loaded from elsewhere, and what dies is told.
 
+use marketprism_testkit::poll_until;
 use serde_json::json;
 
 use crate::browser::Page;
-use crate::rig::Rig;
+use crate::rig::{DEADLINE, Rig};
 
 /// Files of the page, as they are in the tree; the API's answers are not among them.
 const PAGE_BYTES_MAX: u64 = 160_000;
@@ -36,6 +37,8 @@ async fn every_section_shows_what_the_api_says_and_a_dead_collector_is_told() {
     assert!(page.text("#pipeline-verdict").await.contains("collector unreachable"));
     assert_eq!(page.text("#hop-receive .rate strong").await, "–", "no rate that was");
     assert_eq!(page.text("#station-exchanges > .state").await, "unknown");
+    // A section asks for its data only while it is in view, and the reasons above have grown.
+    page.click("nav a[href='#streams']").await;
     page.until(
         "its streams are unknown",
         "document.querySelector('#streams-states').innerText.startsWith('unknown')",
@@ -69,16 +72,20 @@ fn number(text: &str) -> u64 {
 }
 
 async fn pipeline(rig: &Rig, page: &Page) {
-    let said = rig.live("pipeline").await;
-    let shown = page.text("#station-collector .facts div:first-child dd").await;
-    let (_, total) = shown.split_once(" of ").unwrap();
-    assert_eq!(Some(number(total)), said["collector"]["streams_total"].as_u64());
-    let rows: usize = page.eval("document.querySelectorAll('.exchanges li').length").await;
-    assert_eq!(rows, said["exchanges"].as_array().unwrap().len());
-    for (id, node) in [("collector", "collector"), ("hot_storage", "hot_storage"), ("broker", "broker")] {
-        let shown = page.text(&format!("#station-{id} > .state")).await;
-        assert_eq!(said["nodes"][node]["state"], shown, "{id}");
-    }
+    // The page is a beat behind the service.
+    poll_until(DEADLINE, "the page shows what the service reports", async || {
+        let said = rig.live("pipeline").await;
+        let shown = page.text("#station-collector .facts div:first-child dd").await;
+        let (_, total) = shown.split_once(" of ").unwrap();
+        let rows: usize = page.eval("document.querySelectorAll('.exchanges li').length").await;
+        let mut agrees = Some(number(total)) == said["collector"]["streams_total"].as_u64()
+            && rows == said["exchanges"].as_array().unwrap().len();
+        for id in ["collector", "hot_storage", "broker"] {
+            agrees &= said["nodes"][id]["state"] == page.text(&format!("#station-{id} > .state")).await;
+        }
+        agrees
+    })
+    .await;
     page.until("rates flow", "document.querySelectorAll('.hop.flowing').length === 4").await;
 }
 
@@ -123,8 +130,11 @@ async fn streams(rig: &Rig, page: &Page) {
     )
     .await;
     let said = rig.live("streams").await;
-    let note = page.text("#streams-note").await;
-    assert_eq!(Some(number(note.split(' ').next().unwrap())), said["total"].as_u64());
+    poll_until(DEADLINE, "the note shows the total", async || {
+        let note = page.text("#streams-note").await;
+        Some(number(note.split(' ').next().unwrap())) == rig.live("streams").await["total"].as_u64()
+    })
+    .await;
     page.fill("#streams-filter", "okx perpetual orderbook").await;
     let wanted = said["streams"].as_array().unwrap().iter().filter(|one| {
         one["exchange"] == "okx" && one["market_type"] == "perpetual" && one["data_type"] == "orderbook"
@@ -134,13 +144,16 @@ async fn streams(rig: &Rig, page: &Page) {
     page.until("the filter finds them", &rows).await;
     // By rate, twice: the other way round.
     let first = "document.querySelector('#streams-body tr:nth-child(2) td:nth-child(6)').innerText";
-    page.click("#streams-head th:nth-child(6) button").await;
-    // A dash is not known yet, which is less than any.
+    // A dash is a rate that is not known yet, which is less than any.
     let rate = |shown: String| shown.replace(',', "").parse::<f64>().unwrap_or(-1.0);
-    let most = rate(page.eval(first).await);
-    page.click("#streams-head th:nth-child(6) button").await;
-    let least = rate(page.eval(first).await);
-    assert!(most > least, "{most} {least}");
+    poll_until(DEADLINE, "the highest rate comes first, then the lowest", async || {
+        page.click("#streams-head th:nth-child(6) button").await;
+        let most = rate(page.eval(first).await);
+        page.click("#streams-head th:nth-child(6) button").await;
+        let least = rate(page.eval(first).await);
+        most > least
+    })
+    .await;
     page.picture("streams", false).await;
 }
 
@@ -175,7 +188,13 @@ async fn completeness(rig: &Rig, page: &Page) {
         "document.querySelector('#completeness-note').innerText.includes('symbols')",
     )
     .await;
-    let said = rig.live("completeness?exchange=okx&market_type=perpetual&data_type=orderbook").await;
+    let said = rig
+        .live_when(
+            "completeness?exchange=okx&market_type=perpetual&data_type=orderbook",
+            "its symbols have rows",
+            |said| !said["symbols"].as_array().unwrap().is_empty(),
+        )
+        .await;
     let symbols = said["symbols"].as_array().unwrap().len();
     page.until(
         "its symbols",

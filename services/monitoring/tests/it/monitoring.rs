@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Services start within a second on a quiet machine; this only bounds one that never comes up.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = marketprism_testkit::DEADLINE;
 
 /// Dropping it stops it.
 pub(crate) struct Monitoring {

@@ -10,7 +10,10 @@ use tempfile::TempDir;
 use crate::monitoring::{Monitoring, client, serving};
 
 /// Bounds what takes seconds; only a defect or a stalled machine reaches it.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
+pub(crate) const DEADLINE: Duration = marketprism_testkit::DEADLINE;
+
+/// Integrations that the collector of the rig has, each an exchange of the live view.
+const EXCHANGES: usize = 5;
 
 /// Dropped in this order: those who ask before those who answer.
 pub(crate) struct Rig {
@@ -88,17 +91,30 @@ impl Rig {
         body
     }
 
-    /// Until rows are in both tiers and every exchange is live.
-    pub(crate) async fn flowing(&self) {
-        poll_until(DEADLINE, "everything flows", async || {
-            let pipeline = self.live("pipeline").await;
-            let hops = &pipeline["hops"];
+    /// Waits until rows flow into both tiers, every exchange is live and every part answers; the pipeline as it was then.
+    pub(crate) async fn flowing(&self) -> Value {
+        self.live_when("pipeline", "everything flows", |pipeline| {
+            let (hops, nodes) = (&pipeline["hops"], pipeline["nodes"].as_object().unwrap());
+            let exchanges = pipeline["exchanges"].as_array().unwrap();
             let flows = |hop: &str| hops[hop]["rate_per_second"].as_f64() > Some(0.0);
-            let live = |one: &Value| one["state"] == "live";
             ["receive", "publish", "store", "replicate"].into_iter().all(flows)
-                && pipeline["exchanges"].as_array().unwrap().iter().all(live)
+                && hops["publish"]["lag_seconds"].as_f64() > Some(0.0)
+                && nodes.values().all(|node| node["state"] != "unreachable")
+                && exchanges.len() == EXCHANGES
+                && exchanges.iter().all(|exchange| exchange["state"] == "live")
+        })
+        .await
+    }
+
+    /// One of the live pages, as soon as it satisfies `wanted`.
+    pub(crate) async fn live_when(&self, page: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut found = Value::Null;
+        poll_until(DEADLINE, what, async || {
+            found = self.live(page).await;
+            wanted(&found)
         })
         .await;
+        found
     }
 
     /// Lets Alertmanager know of an alert, as Prometheus would.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::monitoring::Monitoring;
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = marketprism_testkit::DEADLINE;
 
 pub(crate) struct Stack {
     pub(crate) monitoring: Monitoring,
