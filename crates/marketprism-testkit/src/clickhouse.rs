@@ -1,6 +1,7 @@
 //! The ClickHouse engine as its own process on a free loopback port, which can be stopped, killed and started again with
 //! the same port and data.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,12 +12,16 @@ use crate::tools::{binary, libchdb};
 /// It takes half a second on a quiet machine; this only bounds one that never comes up.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
+/// The variable that gives the engine its password.
+const PASSWORD: &str = "MARKETPRISM__PASSWORD";
+
 /// A running `embedded-clickhouse`. Dropping it stops it.
 #[derive(Debug)]
 pub struct ClickHouse {
     dir: PathBuf,
     _temporary: Option<tempfile::TempDir>,
     environment: Vec<(String, String)>,
+    password: String,
     address: String,
     process: Option<Process>,
 }
@@ -44,12 +49,14 @@ impl ClickHouse {
     }
 
     fn launch(dir: PathBuf, temporary: Option<tempfile::TempDir>, environment: &[(&str, &str)]) -> Self {
-        let environment =
+        let environment: Vec<_> =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let given = environment.iter().find(|(name, _)| name == PASSWORD).map(|(_, value)| value.clone());
         let mut server = Self {
             dir,
             _temporary: temporary,
             environment,
+            password: given.unwrap_or_else(random_password),
             address: "127.0.0.1:0".to_owned(),
             process: None,
         };
@@ -61,6 +68,12 @@ impl ClickHouse {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The password of its user `default`: one of its own in every run, so that no client gets in without.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
     }
 
     /// Its health and metrics: `{"health":"127.0.0.1:1234","metrics":"…"}`.
@@ -106,6 +119,7 @@ impl ClickHouse {
             .args(["--listen", &self.address, "--path"])
             .arg(self.dir.join("data"))
             .env("LIBCHDB", libchdb())
+            .env(PASSWORD, &self.password)
             .env("MARKETPRISM__ADDRESS_FILE", &address_file)
             .env("MARKETPRISM__ADMIN__HEALTH_LISTEN", "127.0.0.1:0")
             .env("MARKETPRISM__ADMIN__METRICS_LISTEN", "127.0.0.1:0")
@@ -115,4 +129,9 @@ impl ClickHouse {
         self.address = process.wait_for_file(&address_file, START_DEADLINE);
         self.process = Some(process);
     }
+}
+
+/// The standard library's own seeds are random; nothing in a test needs more.
+fn random_password() -> String {
+    format!("{:016x}{:016x}", RandomState::new().hash_one(1), RandomState::new().hash_one(2))
 }

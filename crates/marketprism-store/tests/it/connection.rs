@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use marketprism_store::{ClickHouseConfig, Compression, Store, Tier};
+use marketprism_store::{ClickHouseConfig, Compression, Credential, Store, Tier};
 use marketprism_testkit::ClickHouse;
 
 use crate::sql::{config, insert_trades};
@@ -20,8 +20,10 @@ async fn a_server_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn a_wrong_password_is_not_tried_again() {
-    let server = ClickHouse::start_with(&[("MARKETPRISM__PASSWORD", "right")]);
-    let error = Store::new(config(&server, "x")).unwrap().ping().await.unwrap_err();
+    let server = ClickHouse::start();
+    let password = Credential::new("wrong".to_owned());
+    let error =
+        Store::new(ClickHouseConfig { password, ..config(&server, "x") }).unwrap().ping().await.unwrap_err();
     assert!(!error.is_transient(), "{error:?}");
 }
 

@@ -1,14 +1,18 @@
 //! A tier on its own engine, looked at with plain SQL, not through the code under test.
 
 use marketprism_core::{Message, Subject};
-use marketprism_store::{ClickHouseConfig, Entry, SchemaMode, Store, Tier};
+use marketprism_store::{ClickHouseConfig, Credential, Entry, SchemaMode, Store, Tier};
 use marketprism_testkit::ClickHouse;
 
 pub(crate) struct Sql(clickhouse::Client);
 
 impl Sql {
     pub(crate) fn new(server: &ClickHouse, database: &str) -> Self {
-        let client = clickhouse::Client::default().with_url(server.url()).with_database(database);
+        let client = clickhouse::Client::default()
+            .with_url(server.url())
+            .with_user("default")
+            .with_password(server.password())
+            .with_database(database);
         Self(client.with_compression(clickhouse::Compression::None))
     }
 
@@ -29,7 +33,12 @@ impl Sql {
 }
 
 pub(crate) fn config(server: &ClickHouse, database: &str) -> ClickHouseConfig {
-    ClickHouseConfig { url: server.url(), database: database.to_owned(), ..ClickHouseConfig::default() }
+    ClickHouseConfig {
+        url: server.url(),
+        password: Credential::new(server.password().to_owned()),
+        database: database.to_owned(),
+        ..ClickHouseConfig::default()
+    }
 }
 
 pub(crate) async fn tier(server: &ClickHouse, tier: Tier) -> (Store, Sql) {

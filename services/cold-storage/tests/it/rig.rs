@@ -9,7 +9,7 @@ use marketprism_bus::{Bus, Consumer, ConsumerConfig, NatsConfig, Outgoing, Publi
 use marketprism_core::{DataType, Message, Subject, subject, topology as streams};
 use marketprism_store::epoch::{Epoch, Reason};
 use marketprism_store::range::Range;
-use marketprism_store::{ClickHouseConfig, Entry, SchemaMode, Store, StoreError, Tier};
+use marketprism_store::{ClickHouseConfig, Credential, Entry, SchemaMode, Store, StoreError, Tier};
 use marketprism_testkit::{ClickHouse, NatsServer, Process, poll_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -43,12 +43,13 @@ impl Rig {
 
     async fn launch(cold_clickhouse: Option<ClickHouse>) -> Self {
         let (nats, clickhouse) = (NatsServer::start(), ClickHouse::start());
-        let (hot_url, cold_url) = (clickhouse.url(), cold_clickhouse.as_ref().unwrap_or(&clickhouse).url());
-        let store = |url: &str, config: ClickHouseConfig| {
-            Store::new(ClickHouseConfig { url: url.to_owned(), ..config }).unwrap()
+        let cold_server = cold_clickhouse.as_ref().unwrap_or(&clickhouse);
+        let store = |server: &ClickHouse, config: ClickHouseConfig| {
+            let password = Credential::new(server.password().to_owned());
+            Store::new(ClickHouseConfig { url: server.url(), password, ..config }).unwrap()
         };
-        let hot = store(&hot_url, ClickHouseConfig::default());
-        let cold = store(&cold_url, ClickHouseConfig::cold());
+        let hot = store(&clickhouse, ClickHouseConfig::default());
+        let cold = store(cold_server, ClickHouseConfig::cold());
         let bus =
             Bus::connect(&NatsConfig { url: nats.url(), ..NatsConfig::default() }, "test").await.unwrap();
         let steps = topology::plan(&bus, &topology::defaults(), topology::Allow::default()).await.unwrap();
@@ -63,8 +64,12 @@ impl Rig {
         let stream_created_us = bus.stream_state(streams::MARKET_DATA).await.unwrap().created_us;
         let epoch = Epoch { number: 1, stream_created_us, last_sequence: 0 };
         hot.enter_epoch(streams::MARKET_DATA, &epoch, Reason::First).await.unwrap();
-        let [hot_sql, cold_sql] = [hot_url, cold_url].map(|url| {
-            clickhouse::Client::default().with_url(url).with_compression(clickhouse::Compression::None)
+        let [hot_sql, cold_sql] = [&clickhouse, cold_server].map(|server| {
+            clickhouse::Client::default()
+                .with_url(server.url())
+                .with_user("default")
+                .with_password(server.password())
+                .with_compression(clickhouse::Compression::None)
         });
         let dir = tempfile::tempdir().unwrap();
         Self { nats, clickhouse, cold_clickhouse, hot, cold, dir, hot_sql, cold_sql, bus, consumer }
@@ -143,11 +148,14 @@ impl Rig {
 
     pub(crate) fn spawn(&self, name: &str, arguments: &[&str], more: &[(&str, &str)]) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_marketprism-cold-storage"));
+        let cold = self.cold_clickhouse.as_ref().unwrap_or(&self.clickhouse);
         command
             .args(arguments)
             .env("MARKETPRISM__NATS__URL", self.nats.url())
             .env("MARKETPRISM__HOT__URL", self.clickhouse.url())
-            .env("MARKETPRISM__COLD__URL", self.cold_clickhouse.as_ref().unwrap_or(&self.clickhouse).url())
+            .env("MARKETPRISM__HOT__PASSWORD", self.clickhouse.password())
+            .env("MARKETPRISM__COLD__URL", cold.url())
+            .env("MARKETPRISM__COLD__PASSWORD", cold.password())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__REPLICATION__INTERVAL", "100ms")
             .env("MARKETPRISM__REPLICATION__TAKEOVER_AFTER", "5s")

@@ -61,7 +61,7 @@ async fn passwords_are_in_no_log() {
     };
     let refused = with("refused", "wrong-staple");
     assert!(refused.contains("failed to prepare the cold tier") && !refused.contains("staple"), "{refused}");
-    // The cold tier is made; the hot one, without a password, refuses this one.
+    // The cold tier is made; the hot one has another password, and refuses this one.
     let made = with("made", secret);
     assert!(made.contains("schema file applied") && made.contains("failed to find the hot tier"), "{made}");
     assert!(!made.contains(secret), "{made}");

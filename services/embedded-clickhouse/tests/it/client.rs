@@ -6,6 +6,8 @@ use reqwest::header::HeaderMap;
 pub(crate) struct Client {
     pub(crate) server: ClickHouse,
     http: reqwest::Client,
+    /// Whether it sends the server's password.
+    signs: bool,
 }
 
 pub(crate) struct Answer {
@@ -30,17 +32,12 @@ impl Client {
     }
 
     pub(crate) fn of(server: ClickHouse) -> Self {
-        // The platform's trust is never asked: every address is http.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        Self {
-            server,
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .pool_max_idle_per_host(0)
-                .tcp_nodelay(true)
-                .build()
-                .unwrap(),
-        }
+        Self { signs: true, ..Self::without_password(server) }
+    }
+
+    /// A client that knows no password.
+    pub(crate) fn without_password(server: ClickHouse) -> Self {
+        Self { server, signs: false, http: http() }
     }
 
     pub(crate) async fn send(
@@ -52,12 +49,24 @@ impl Client {
     ) -> Answer {
         let mut request =
             self.http.request(method, format!("{}/?{parameters}", self.server.url())).body(body);
+        if self.signs {
+            request = request.header("x-clickhouse-key", self.server.password());
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        answer(request).await
+    }
+
+    /// As a program of the machine does that knows no password.
+    pub(crate) async fn send_without_password(
+        &self,
+        method: reqwest::Method,
+        parameters: &str,
+        body: String,
+    ) -> Answer {
+        let request = self.http.request(method, format!("{}/?{parameters}", self.server.url())).body(body);
+        answer(request).await
     }
 
     pub(crate) async fn post(&self, parameters: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -82,6 +91,19 @@ impl Client {
     pub(crate) async fn count(&self, table: &str) -> u64 {
         self.run(&format!("SELECT count() FROM {table}")).await.trim().parse().unwrap()
     }
+}
+
+/// A client of the library; every request has a connection of its own.
+pub(crate) fn http() -> reqwest::Client {
+    // The platform's trust is never asked: every address is http.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).tcp_nodelay(true).build().unwrap()
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
 }
 
 /// For a `query=` parameter.

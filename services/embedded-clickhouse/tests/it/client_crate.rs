@@ -28,7 +28,11 @@ fn trade(id: u64) -> Trade {
 async fn rows_go_in_and_come_back_with_and_without_compression() {
     let server = ClickHouse::start();
     for compression in [Compression::None, Compression::Lz4] {
-        let client = clickhouse::Client::default().with_url(server.url()).with_compression(compression);
+        let client = clickhouse::Client::default()
+            .with_url(server.url())
+            .with_user("default")
+            .with_password(server.password())
+            .with_compression(compression);
         client.query("DROP TABLE IF EXISTS trades").execute().await.unwrap();
         client
             .query(
@@ -72,7 +76,11 @@ async fn rows_go_in_and_come_back_with_and_without_compression() {
 #[tokio::test]
 async fn errors_keep_the_servers_text() {
     let server = ClickHouse::start();
-    let client = clickhouse::Client::default().with_url(server.url()).with_compression(Compression::Lz4);
+    let client = clickhouse::Client::default()
+        .with_url(server.url())
+        .with_user("default")
+        .with_password(server.password())
+        .with_compression(Compression::Lz4);
     let error = client.query("SELECT * FROM nope").fetch_all::<Trade>().await.unwrap_err().to_string();
     assert!(error.contains("UNKNOWN_TABLE"), "{error}");
     let mut cursor = client

@@ -18,7 +18,12 @@ fn rows(count: u64) -> Vec<u8> {
 fn open(client: &Client, parameters: &str, framing: &str) -> TcpStream {
     let address = client.server.url().trim_start_matches("http://").to_owned();
     let mut socket = TcpStream::connect(&address).unwrap();
-    write!(socket, "POST /?{parameters} HTTP/1.1\r\nHost: {address}\r\n{framing}\r\n\r\n").unwrap();
+    let key = client.server.password();
+    write!(
+        socket,
+        "POST /?{parameters} HTTP/1.1\r\nHost: {address}\r\nX-ClickHouse-Key: {key}\r\n{framing}\r\n\r\n"
+    )
+    .unwrap();
     socket
 }
 

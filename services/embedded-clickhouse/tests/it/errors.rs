@@ -72,7 +72,7 @@ async fn hostile_texts_are_errors_and_the_process_lives() {
 
 #[tokio::test]
 async fn a_password_is_asked_for() {
-    let client = Client::of(ClickHouse::start_with(&[
+    let client = Client::without_password(ClickHouse::start_with(&[
         ("MARKETPRISM__USER", "writer"),
         ("MARKETPRISM__PASSWORD", "s3cret"),
     ]));

@@ -75,8 +75,9 @@ async fn an_error_among_the_rows_is_told_and_breaks_the_body() {
     let sql =
         "SELECT throwIf(number = 150000, 'no more') FROM numbers(200000) SETTINGS max_block_size = 1000";
     let url = format!("{}/?default_format=TSV", client.server.url());
-    let response =
-        reqwest::Client::builder().no_proxy().build().unwrap().post(url).body(sql).send().await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.post(url).header("x-clickhouse-key", client.server.password());
+    let response = request.body(sql).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let tag = response.headers()["x-clickhouse-exception-tag"].to_str().unwrap().to_owned();
     let (mut body, mut broken) = (Vec::new(), false);
@@ -105,7 +106,8 @@ async fn a_statement_ends_with_its_client() {
     for sql in ["SELECT sum(sipHash64(number)) FROM system.numbers", "SELECT number FROM system.numbers"] {
         let request = tokio::time::timeout(Duration::from_secs(60), async {
             let http = reqwest::Client::builder().no_proxy().build().unwrap();
-            let mut response = http.post(client.server.url()).body(sql).send().await.unwrap();
+            let request = http.post(client.server.url()).header("x-clickhouse-key", client.server.password());
+            let mut response = request.body(sql).send().await.unwrap();
             while response.chunk().await.unwrap().is_some() {}
         });
         let gone = async {

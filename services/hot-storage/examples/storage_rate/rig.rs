@@ -68,6 +68,7 @@ impl Rig {
         let mut command = Command::new(binary("marketprism-hot-storage"));
         command
             .env("MARKETPRISM__CLICKHOUSE__URL", self.hot.server.url())
+            .env("MARKETPRISM__CLICKHOUSE__PASSWORD", self.hot.server.password())
             .env("MARKETPRISM__CLICKHOUSE__FSYNC", self.setup.fsync.to_string())
             .env("MARKETPRISM__BATCH__ROWS_MAX", self.setup.batch_rows.to_string());
         self.spawn("hot-storage", command)
@@ -77,7 +78,9 @@ impl Rig {
         let mut command = Command::new(binary("marketprism-cold-storage"));
         command
             .env("MARKETPRISM__HOT__URL", self.hot.server.url())
-            .env("MARKETPRISM__COLD__URL", self.cold.server.url());
+            .env("MARKETPRISM__HOT__PASSWORD", self.hot.server.password())
+            .env("MARKETPRISM__COLD__URL", self.cold.server.url())
+            .env("MARKETPRISM__COLD__PASSWORD", self.cold.server.password());
         self.spawn("cold-storage", command)
     }
 
@@ -95,6 +98,8 @@ impl Engine {
         let mut server = ClickHouse::start();
         let sql = clickhouse::Client::default()
             .with_url(server.url())
+            .with_user("default")
+            .with_password(server.password())
             .with_compression(clickhouse::Compression::None)
             .with_setting("max_insert_block_size", BLOCK_ROWS_MAX)
             .with_setting("min_insert_block_size_rows", BLOCK_ROWS_MAX)

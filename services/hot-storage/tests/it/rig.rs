@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use marketprism_bus::{Bus, NatsConfig, topology};
 use marketprism_core::{DataType, topology as streams};
-use marketprism_store::{ClickHouseConfig, Store};
+use marketprism_store::{ClickHouseConfig, Credential, Store};
 use marketprism_testkit::{ClickHouse, NatsServer, Process, poll_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,6 +36,8 @@ impl Rig {
         let clickhouse = ClickHouse::start();
         let sql = clickhouse::Client::default()
             .with_url(clickhouse.url())
+            .with_user("default")
+            .with_password(clickhouse.password())
             .with_compression(clickhouse::Compression::None);
         Self { nats, clickhouse, dir, sql }
     }
@@ -69,7 +71,9 @@ impl Rig {
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::new(ClickHouseConfig { url: self.clickhouse.url(), ..ClickHouseConfig::default() }).unwrap()
+        let password = Credential::new(self.clickhouse.password().to_owned());
+        let config = ClickHouseConfig { url: self.clickhouse.url(), password, ..ClickHouseConfig::default() };
+        Store::new(config).unwrap()
     }
 
     /// hot-storage, without waiting for anything.
@@ -78,6 +82,7 @@ impl Rig {
         command
             .env("MARKETPRISM__NATS__URL", self.nats.url())
             .env("MARKETPRISM__CLICKHOUSE__URL", self.clickhouse.url())
+            .env("MARKETPRISM__CLICKHOUSE__PASSWORD", self.clickhouse.password())
             .env("MARKETPRISM__WAIT", "1s")
             .env("MARKETPRISM__ACK_WAIT", "4s")
             .env("MARKETPRISM__CLICKHOUSE__INSERT_TIMEOUT", "2s")

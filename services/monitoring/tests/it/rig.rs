@@ -37,7 +37,7 @@ impl Rig {
         assert!(bootstrap.wait().success(), "{}", bootstrap.log());
         let (simulator, exchange) = simulator(&folder);
 
-        let engine = |database: &str| json!({ "url": clickhouse.url(), "database": database });
+        let engine = |database: &str| json!({ "url": clickhouse.url(), "password": clickhouse.password(), "database": database });
         let (hot, cold) = (engine("marketprism_hot"), engine("marketprism_cold"));
         let http = client();
         let mut storage = Vec::new();
