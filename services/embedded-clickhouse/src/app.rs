@@ -11,12 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, Flags, LEGACY_ENV, check_listen};
+use crate::confine;
 use crate::engine::{Engine, EngineError};
 use crate::engine_xml;
 use crate::metrics::StatementMetrics;
 use crate::request::Credentials;
 use crate::server::{Front, router};
 use crate::session::Sessions;
+use crate::users_xml;
 
 /// What this service is.
 pub const DESCRIPTOR: Descriptor = Descriptor {
@@ -38,6 +40,12 @@ pub async fn start(mut config: Config, flags: Flags, service: Service) -> Result
     config.listen = flags.listen.unwrap_or(config.listen);
     config.path = flags.path.unwrap_or(config.path);
     check_listen(config.listen, config.allow_remote)?;
+    if config.password.expose().is_empty() {
+        tracing::warn!(
+            user = config.user,
+            "no password is set: every program of this machine may run statements"
+        );
+    }
 
     // 1. The address first: a taken port is told before an engine starts.
     let listener = TcpListener::bind(config.listen)
@@ -79,9 +87,15 @@ fn start_engine(library: &Path, config: &Config) -> Result<Engine, EngineError> 
         .path
         .canonicalize()
         .map_err(|source| EngineError::Write { path: config.path.clone(), source })?;
+    let users = path.join("users.xml");
     let file = path.join("engine.xml");
-    std::fs::write(&file, engine_xml::text(&config.engine, &path))
-        .map_err(|source| EngineError::Write { path: file.clone(), source })?;
+    for (file, text) in [
+        (&users, users_xml::text(&config.allow_outside)),
+        (&file, engine_xml::text(&config.engine, &path, &users)),
+    ] {
+        std::fs::write(file, text).map_err(|source| EngineError::Write { path: file.clone(), source })?;
+    }
+    confine::prepare(&path, &config.allow_outside)?;
     Engine::start(library, &path, &file, &config.engine.settings)
 }
 

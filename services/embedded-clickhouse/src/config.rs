@@ -19,9 +19,11 @@ pub const LEGACY_ENV: &[LegacyVariable] = &[LegacyVariable { variable: "LIBCHDB"
 pub struct Config {
     /// Address of the HTTP interface; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Listen on an address that other machines reach. The interface can read files and URLs of this machine for whoever
-    /// has its password, so this is off.
+    /// Listen on an address that other machines reach; it needs a `password`.
     pub allow_remote: bool,
+    /// What statements may reach outside of the engine's own tables: `FILE`, `URL`, `S3`, `AZURE`, `REMOTE`, `MYSQL`,
+    /// `POSTGRES`, or `ALL` for everything that the engine can do, programs of this machine included.
+    pub allow_outside: Vec<Source>,
     /// File that gets the address once the interface is served, for port 0.
     pub address_file: Option<PathBuf>,
     /// Folder of the data; one process at a time.
@@ -46,6 +48,54 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
 }
 
+/// A source outside of the engine's own tables, named as in the engine's grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Source {
+    /// Files of this machine: `file()`, `File`, disks, dictionaries.
+    File,
+    /// Other machines over HTTP: `url()`, `URL`.
+    Url,
+    /// S3 and what speaks like it: `s3()`, `gcs()`, `iceberg()`, `deltaLake()`.
+    S3,
+    /// Azure's blobs: `azureBlobStorage()`.
+    Azure,
+    /// Other ClickHouse servers: `remote()`, `cluster()`, `Distributed`.
+    Remote,
+    /// MySQL servers: `mysql()`.
+    Mysql,
+    /// PostgreSQL servers: `postgresql()`.
+    Postgres,
+    /// Everything that the engine can do, unconfined.
+    All,
+}
+
+impl Source {
+    /// The engine's name for it.
+    pub(crate) fn grant(self) -> &'static str {
+        match self {
+            Self::File => "FILE",
+            Self::Url => "URL",
+            Self::S3 => "S3",
+            Self::Azure => "AZURE",
+            Self::Remote => "REMOTE",
+            Self::Mysql => "MYSQL",
+            Self::Postgres => "POSTGRES",
+            Self::All => "*",
+        }
+    }
+
+    /// Whether it needs files outside of the data folder.
+    pub(crate) fn is_files(self) -> bool {
+        matches!(self, Self::File | Self::All)
+    }
+
+    /// Whether it needs sockets.
+    pub(crate) fn is_network(self) -> bool {
+        self != Self::File
+    }
+}
+
 /// Limits of the engine: what a server has in its `config.xml` and default profile.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +115,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8123)),
             allow_remote: false,
+            allow_outside: Vec::new(),
             address_file: None,
             path: PathBuf::from("data/clickhouse"),
             library: None,
@@ -106,6 +157,13 @@ impl Configuration for Config {
 
     fn validate(&self) -> Result<(), ConfigError> {
         check_listen(self.listen, self.allow_remote)?;
+        if self.allow_remote && self.password.expose().is_empty() {
+            return Err(ConfigError::invalid(
+                "password",
+                "",
+                "allow_remote: true serves other machines: they need a password",
+            ));
+        }
         // The engine itself needs some 200 MB.
         if self.engine.memory_bytes_max < 512 << 20 {
             return Err(ConfigError::invalid(
@@ -193,7 +251,10 @@ mod tests {
         let error = Config { listen, ..Config::default() }.validate().unwrap_err();
         assert_eq!(error.path(), "listen");
         assert!(error.to_string().contains("0.0.0.0:8123"), "{error}");
-        Config { listen, allow_remote: true, ..Config::default() }.validate().unwrap();
+        let error = Config { listen, allow_remote: true, ..Config::default() }.validate().unwrap_err();
+        assert_eq!(error.path(), "password");
+        let password = Secret::new("s3cret".to_owned());
+        Config { listen, allow_remote: true, password, ..Config::default() }.validate().unwrap();
     }
 
     #[test]

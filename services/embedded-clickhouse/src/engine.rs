@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::confine::{self, ConfineError};
 use crate::exception::{Code, Exception};
 use crate::ffi::{Connection, Library, Parameters};
 
@@ -50,6 +51,9 @@ pub(crate) enum EngineError {
         /// What the engine says.
         reason: String,
     },
+    /// The kernel does not keep the engine inside its folder.
+    #[error(transparent)]
+    Unconfined(#[from] ConfineError),
     /// The engine started and cannot answer.
     #[error("the ClickHouse engine does not answer: {0}")]
     Silent(String),
@@ -88,6 +92,7 @@ impl Engine {
         }
         let library = Library::load(library)
             .map_err(|source| EngineError::Load { path: library.to_owned(), source })?;
+        confine::enter()?;
         let flag = |name: &str, path: &Path| {
             CString::new([name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat())
                 .map_err(|_| EngineError::Path(path.to_owned()))
@@ -165,6 +170,7 @@ impl Engine {
 
     /// Opens a connection with these settings.
     pub(crate) fn connect(&self, settings: &[Setting]) -> Result<Connection, Exception> {
+        enter()?;
         let mut arguments = self.arguments.clone();
         for (name, value) in settings {
             let argument = CString::new(format!("--{name}={value}")).map_err(|_| {
@@ -212,6 +218,14 @@ impl Engine {
     pub(crate) fn stop(&self) {
         drop(self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
+}
+
+/// Confines this thread, which is about to call into the engine.
+pub(crate) fn enter() -> Result<(), Exception> {
+    confine::enter().map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a statement is refused");
+        Exception::new(Code::CannotStartThread, format_args!("Cannot start a thread: {error}"))
+    })
 }
 
 /// Changes one setting of a connection.

@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use crate::confine;
+
 /// What a client gets to hear when a statement fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Exception {
@@ -29,6 +31,7 @@ pub(crate) enum Code {
     SessionNotFound = 372,
     SessionIsLocked = 373,
     InvalidSessionTimeout = 374,
+    AccessDenied = 497,
     AuthenticationFailed = 516,
     UnknownException = 1002,
 }
@@ -53,11 +56,18 @@ impl Code {
             Self::SessionNotFound => "SESSION_NOT_FOUND",
             Self::SessionIsLocked => "SESSION_IS_LOCKED",
             Self::InvalidSessionTimeout => "INVALID_SESSION_TIMEOUT",
+            Self::AccessDenied => "ACCESS_DENIED",
             Self::AuthenticationFailed => "AUTHENTICATION_FAILED",
             Self::UnknownException => "UNKNOWN_EXCEPTION",
         }
     }
 }
+
+/// `SETTING_CONSTRAINT_VIOLATION` (`users_xml.rs` has the only constraints) and `PATH_ACCESS_DENIED`.
+const REFUSED: [u32; 2] = [452, 481];
+
+/// What a denied statement is told besides.
+const ALLOWED_BY: &str = "(statements stay within the engine's own tables; allow_outside of the configuration of embedded-clickhouse allows more)";
 
 impl Exception {
     /// An exception of this front.
@@ -79,12 +89,28 @@ impl Exception {
         let end = nested.map_or_else(|| text.rfind("(version "), |text| text.find("(version "));
         let text = nested.unwrap_or(text);
         let text = end.and_then(|end| text.get(..end)).unwrap_or(text).trim_end();
-        let code = text
-            .strip_prefix("Code: ")
+        let code = Self::code_of(text);
+        if code == Code::AccessDenied as u32 {
+            let text = text.trim_end_matches(" (ACCESS_DENIED)");
+            return Self { code, text: format!("{text} {ALLOWED_BY} (ACCESS_DENIED)") };
+        }
+        // Settings are constrained, and files and networks refused by the kernel, for the same reason.
+        if REFUSED.contains(&code) || confine::is_refusal(text) {
+            return Self::new(Code::AccessDenied, format_args!("{text} {ALLOWED_BY}"));
+        }
+        Self { code, text: text.to_owned() }
+    }
+
+    fn code_of(text: &str) -> u32 {
+        text.strip_prefix("Code: ")
             .and_then(|rest| rest.split_once('.'))
             .and_then(|(digits, _)| digits.parse().ok())
-            .unwrap_or(Code::UnknownException as u32);
-        Self { code, text: text.to_owned() }
+            .unwrap_or(Code::UnknownException as u32)
+    }
+
+    /// Whether a statement reached outside of the engine's own tables.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.code == Code::AccessDenied as u32
     }
 
     /// The number that `X-ClickHouse-Exception-Code` carries.

@@ -60,6 +60,14 @@ pub(crate) fn execute(
         Err(Failure::Gone) => Ended::Cancelled,
         Err(Failure::Exception(exception)) => {
             let code = exception.code();
+            if exception.is_denied() {
+                let reason = exception.text(engine.version());
+                tracing::warn!(
+                    query_id = request.query_id,
+                    reason = reason.trim_end(),
+                    "a statement is denied"
+                );
+            }
             match reply.fail(exception) {
                 Ok(()) => Ended::Failed { code },
                 Err(Gone) => Ended::Cancelled,
@@ -76,6 +84,7 @@ fn attempt(
     pieces: mpsc::Receiver<Piece>,
     reply: &mut Reply,
 ) -> Result<Progress, Failure> {
+    crate::engine::enter()?;
     let mut body = body::decoded(pieces, request.content_encoding, request.blocks);
     let (text, statement) = read(&request.query, body.as_mut())?;
     let settings = settings(engine, request, id)?;

@@ -7,6 +7,7 @@
 pub mod app;
 mod body;
 pub mod config;
+mod confine;
 mod encoding;
 mod engine;
 mod engine_xml;
@@ -26,3 +27,4 @@ mod select;
 mod server;
 mod session;
 mod statement;
+mod users_xml;

@@ -19,6 +19,8 @@ pub(crate) struct StatementMetrics {
     statements_cancelled_total: Counter,
     /// Statements refused because as many as allowed were running.
     statements_refused_total: Counter,
+    /// Statements refused because they reached outside of the engine's own tables.
+    statements_denied_total: Counter,
     /// Statements running now.
     statements_running: Gauge,
     /// Time from a statement's start to its end in seconds.
@@ -50,7 +52,9 @@ impl StatementMetrics {
 
     /// An exception was sent.
     pub(crate) fn failed(&self, code: u32) {
-        if code == crate::exception::Code::TooManySimultaneousQueries as u32 {
+        if code == crate::exception::Code::AccessDenied as u32 {
+            self.statements_denied_total.increment(1);
+        } else if code == crate::exception::Code::TooManySimultaneousQueries as u32 {
             self.statements_refused_total.increment(1);
         } else {
             self.statements_failed_total.increment(1);

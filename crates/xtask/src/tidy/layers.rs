@@ -94,6 +94,8 @@ const OWNED: &[Owned] = &[
         in_tests_of: &["marketprism-exchange-simulator"],
     },
     Owned { library: "libloading", owners: &["marketprism-embedded-clickhouse"], in_tests_of: &[] },
+    Owned { library: "landlock", owners: &["marketprism-embedded-clickhouse"], in_tests_of: &[] },
+    Owned { library: "seccompiler", owners: &["marketprism-embedded-clickhouse"], in_tests_of: &[] },
     Owned { library: "config", owners: &["marketprism-service"], in_tests_of: &[] },
     Owned { library: "metrics-exporter-prometheus", owners: &["marketprism-service"], in_tests_of: &[] },
     Owned { library: "tracing-subscriber", owners: &["marketprism-service"], in_tests_of: &[] },

@@ -34,9 +34,10 @@ async fn acknowledged_rows_survive_a_stop_and_a_kill() {
 async fn sigterm_lets_a_short_statement_end_and_cancels_a_long_one() {
     let mut client = Client::start();
     let running = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleepEachRow%'";
-    let url = client.server.url();
+    let (url, key) = (client.server.url(), client.server.password().to_owned());
     let send = |sql: &'static str| {
-        let request = reqwest::Client::builder().no_proxy().build().unwrap().post(url.clone()).body(sql);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = http.post(url.clone()).header("x-clickhouse-key", &key).body(sql);
         async move {
             request
                 .send()
@@ -81,6 +82,8 @@ async fn what_cannot_work_is_refused_with_its_name_and_value() {
     let path = dir.path().join("data").to_str().unwrap().to_owned();
     for (name, variables, arguments, code, words) in [
         ("remote", vec![("MARKETPRISM__LISTEN", "0.0.0.0:0")], vec![], 64, "0.0.0.0:0"),
+        ("no password", vec![("MARKETPRISM__ALLOW_REMOTE", "true")], vec![], 64, "password"),
+        ("unknown source", vec![("MARKETPRISM__ALLOW_OUTSIDE", "FTP")], vec![], 64, "allow_outside"),
         ("unknown", vec![("MARKETPRISM__NOPE", "1")], vec![], 64, "nope"),
         (
             "memory",

@@ -10,13 +10,16 @@
 )]
 
 mod bounds;
+mod classified;
 mod client;
 mod client_crate;
 mod compression;
 mod cut;
+mod doors;
 mod errors;
 mod insert_data;
 mod lifecycle;
+mod outside;
 mod sessions;
 mod statements;
 mod streaming;
