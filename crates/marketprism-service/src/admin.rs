@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::AdminConfig;
 use crate::health::{Health, Status};
+use crate::http::{Limits, PageGuard, Site};
 use crate::metrics::Scrape;
 use crate::repeats::Repeats;
 use crate::report::{Context, Report};
@@ -81,7 +82,8 @@ impl Admin {
             .context("failed to build the admin server's runtime")?;
         let stop = CancellationToken::new();
         let upkeep = upkeep(scrape.clone(), repeats);
-        let serving = serve(health_listener, metrics_listener, health, pages, scrape, stop.clone());
+        let guard = PageGuard::new(config.hosts.clone());
+        let serving = serve(health_listener, metrics_listener, guard, health, pages, scrape, stop.clone());
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
@@ -140,6 +142,7 @@ fn write_addresses(path: &Path, health: SocketAddr, metrics: SocketAddr) -> Resu
 async fn serve(
     health_listener: TcpListener,
     metrics_listener: TcpListener,
+    guard: PageGuard,
     health: Health,
     pages: Pages,
     scrape: Scrape,
@@ -153,12 +156,15 @@ async fn serve(
     let metrics_routes = Router::new().route("/metrics", get(metrics_text)).with_state(scrape);
     let health_listener = tokio::net::TcpListener::from_std(health_listener)?;
     let metrics_listener = tokio::net::TcpListener::from_std(metrics_listener)?;
+    let health_site = Site::new("health", Limits::ADMIN, guard.clone());
+    let metrics_site = Site::new("metrics", Limits::ADMIN, guard);
+    // Not a graceful end, so neither has a token of its own: an idle connection of a scraper must not hold up the process.
     tokio::select! {
-        // Not a graceful end: an idle keep-alive connection of a scraper must not hold up the process.
-        () = stop.cancelled() => Ok(()),
-        ended = axum::serve(health_listener, health_routes).into_future() => ended,
-        ended = axum::serve(metrics_listener, metrics_routes).into_future() => ended,
+        () = stop.cancelled() => {}
+        () = health_site.serve(health_listener, health_routes, CancellationToken::new()) => {}
+        () = metrics_site.serve(metrics_listener, metrics_routes, CancellationToken::new()) => {}
     }
+    Ok(())
 }
 
 async fn upkeep(scrape: Scrape, repeats: Repeats) {

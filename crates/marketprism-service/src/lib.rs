@@ -9,6 +9,7 @@ mod arguments;
 mod backoff;
 pub mod config;
 mod health;
+pub mod http;
 mod logging;
 mod metrics;
 mod repeats;
@@ -21,8 +22,8 @@ mod supervisor;
 pub use arguments::NoArgs;
 pub use backoff::{Backoff, BackoffConfig};
 pub use config::{
-    AdminConfig, ConfigError, ConfigSource, Configuration, HumanDuration, LegacyVariable, LogFormat,
-    LoggingConfig, Secret, ShutdownConfig,
+    AdminConfig, ConfigError, ConfigSource, Configuration, HostNames, HumanDuration, LegacyVariable,
+    LogFormat, LoggingConfig, Secret, ShutdownConfig,
 };
 pub use health::{Body as HealthBody, Check, Health, Status};
 pub use metrics::now_seconds;

@@ -1,6 +1,6 @@
 //! The layers: defaults, file, `MARKETPRISM__SECTION__FIELD`, then the variables operators already set.
 //!
-//! Lists are set in the file only. Empty variables count as unset, as compose files leave them.
+//! Lists are set in the file only, but for host names. Empty variables count as unset, as compose files leave them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,6 +51,7 @@ pub fn load<C: Configuration>(
     }
     let configuration: C = typed(&built(&layers)?)?;
     configuration.logging().validate()?;
+    configuration.admin().validate()?;
     configuration.validate()?;
     Ok(configuration)
 }

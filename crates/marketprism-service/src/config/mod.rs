@@ -4,6 +4,7 @@
 
 mod duration;
 mod error;
+mod hosts;
 mod layers;
 mod print;
 mod redact;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use duration::HumanDuration;
 pub use error::ConfigError;
+pub use hosts::HostNames;
 pub(crate) use layers::LEGACY;
 pub use layers::{Environment, LegacyVariable, load};
 pub use print::to_yaml;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, HumanDuration};
+use super::{ConfigError, HostNames, HumanDuration};
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct AdminConfig {
     pub metrics_listen: SocketAddr,
     /// A file to write once both are bound: `{"health":"127.0.0.1:8087","metrics":"127.0.0.1:9092"}`.
     pub addresses_file: Option<PathBuf>,
+    /// Names by which this service's listeners, all of them, are reached besides `localhost` and addresses: a request for another name may
+    /// be a foreign web page's and is refused. `[collector]`, or `collector,collector.example.com` in a variable.
+    pub hosts: HostNames,
 }
 
 impl AdminConfig {
@@ -63,7 +66,14 @@ impl AdminConfig {
             health_listen: SocketAddr::new(LOOPBACK, health),
             metrics_listen: SocketAddr::new(LOOPBACK, metrics),
             addresses_file: None,
+            hosts: HostNames::none(),
         }
+    }
+}
+
+impl AdminConfig {
+    pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        self.hosts.validate("admin.hosts")
     }
 }
 

@@ -1,6 +1,8 @@
 //! From the command line to the open ports.
 
-use std::net::TcpListener;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -96,6 +98,72 @@ fn health_and_metrics_are_served() {
         let least = if name == "process_cpu_seconds_total" { 0.0 } else { 1.0 };
         assert!(value.parse::<f64>().unwrap() >= least, "{name} {value}");
     }
+}
+
+#[test]
+fn a_foreign_page_is_refused_by_both_servers_and_a_configured_name_is_not() {
+    let tiny = Tiny::start(&[], &[("MARKETPRISM__ADMIN__HOSTS", "tiny, tiny.example.com")]);
+    for (server, path) in [("health", "/live"), ("metrics", "/metrics")] {
+        let address = tiny.address(server);
+        for header in [
+            "Host: evil.example\r\n".to_owned(),
+            format!("Host: {address}\r\nOrigin: https://evil.example\r\n"),
+            format!("Host: {address}\r\nSec-Fetch-Site: same-site\r\n"),
+        ] {
+            let (head, body) = tiny.ask(server, path, &header);
+            assert!(head.contains("403"), "{header}: {head}\n{body}");
+        }
+        let host = tiny.ask(server, path, "Host: evil.example\r\n").1;
+        assert!(host.contains("`evil.example`") && host.contains("admin.hosts"), "{host}");
+        for name in ["tiny:9092", "TINY.example.com", "localhost"] {
+            assert!(tiny.ask(server, path, &format!("Host: {name}\r\n")).0.contains("200"), "{name}");
+        }
+    }
+    let metrics = tiny.get("metrics", "/metrics").1;
+    let refused = "marketprism_http_requests_refused_total{listener=\"health\",reason=\"host\"} 2";
+    assert!(metrics.contains(refused), "{metrics}");
+    tiny.wait_for_log("refused a request of a foreign web page");
+}
+
+#[test]
+fn a_host_name_that_is_none_is_refused_with_its_value() {
+    let (code, _, stderr) = output(&["--check-config"], &[("MARKETPRISM__ADMIN__HOSTS", "tiny,http://x")]);
+    assert_eq!(code, Some(64));
+    assert!(stderr.contains("admin.hosts: http://x: is no host name"), "{stderr}");
+}
+
+/// As long as a half request may stay, and as long as a loaded machine needs to see that.
+#[test]
+fn half_requests_are_closed_counted_and_logged_and_keep_nobody_out() {
+    let tiny = Tiny::start(&[], &[]);
+    tiny.wait_until_healthy();
+    let half = |server: &str| {
+        let mut stream = TcpStream::connect(tiny.address(server)).unwrap();
+        // It may have had to make room already.
+        drop(stream.write_all(b"GET /health HTTP/1.1\r\nX: "));
+        stream
+    };
+    let mut held: Vec<_> = (0..200).map(|number| half(["health", "metrics"][number % 2])).collect();
+    assert!(tiny.get("health", "/health").0.contains("200"));
+    let count = |reason: &str| -> u64 {
+        let metrics = tiny.get("metrics", "/metrics").1;
+        let lines = metrics.lines().filter(|line| {
+            line.starts_with("marketprism_http_connections_refused_total") && line.contains(reason)
+        });
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    // Of each server's hundred, 32 have a place.
+    assert!(count("displaced") >= 2 * (100 - 32), "{}", tiny.get("metrics", "/metrics").1);
+    for stream in &mut held {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut bytes = [0; 16];
+        match stream.read(&mut bytes) {
+            Ok(count) => assert_eq!(count, 0),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it is open still"),
+        }
+    }
+    assert!(count("head_timeout") > 0);
+    tiny.wait_for_log("refused or closed a connection that met a limit");
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod boot;
 mod config;
 mod endings;
+mod http;
 mod process;

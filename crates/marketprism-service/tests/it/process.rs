@@ -97,12 +97,22 @@ impl Tiny {
         std::fs::read_to_string(self.folder.path().join("ledger")).ok()
     }
 
-    /// `GET path` of the `health` or `metrics` server: status line and body.
-    pub(crate) fn get(&self, server: &str, path: &str) -> (String, String) {
+    /// Address of the `health` or `metrics` server.
+    pub(crate) fn address(&self, server: &str) -> String {
         let addresses = std::fs::read_to_string(self.folder.path().join("addresses")).unwrap();
         let addresses: serde_json::Value = serde_json::from_str(&addresses).unwrap();
-        let mut stream = TcpStream::connect(addresses[server].as_str().unwrap()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: tiny\r\nConnection: close\r\n\r\n").unwrap();
+        addresses[server].as_str().unwrap().to_owned()
+    }
+
+    /// `GET path` of the `health` or `metrics` server: status line and body.
+    pub(crate) fn get(&self, server: &str, path: &str) -> (String, String) {
+        self.ask(server, path, &format!("Host: {}\r\n", self.address(server)))
+    }
+
+    /// The same with these headers, each with its end of line, and no others.
+    pub(crate) fn ask(&self, server: &str, path: &str, headers: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(self.address(server)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
         let (head, body) = response.split_once("\r\n\r\n").unwrap();
