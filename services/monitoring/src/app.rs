@@ -36,10 +36,12 @@ pub(crate) async fn start(config: Config, _: Arguments, service: Service) -> Res
     }
 
     let routes = server::guarded(api::routes(sources).fallback(console::file), guard);
-    service.source("console", |token| server::serve(listener, routes, token));
+    let site = server::console(&config.admin.hosts);
+    service.source("console", |token| server::serve(site, listener, routes, token));
     // A guard of its own: behind a proxy Alertmanager has the address of every browser, and must not wait for them.
     let guard = Guard::new(config.auth.clone());
     let routes = server::guarded(bridge::routes(&config.bridge, &service)?, guard);
-    service.source("bridge", |token| server::serve(bridge_listener, routes, token));
+    let site = server::bridge(&config.admin.hosts);
+    service.source("bridge", |token| server::serve(site, bridge_listener, routes, token));
     Ok(())
 }

@@ -11,21 +11,36 @@ use axum::http::header::{
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{Json, Response};
-use marketprism_service::{CancellationToken, Context, HealthBody, Report, Status};
+use axum::response::{IntoResponse, Json, Response};
+use marketprism_service::http::{Foreign, Limits, PageGuard, Site, Visitors};
+use marketprism_service::{CancellationToken, Context, HealthBody, HostNames, Report, Status};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tower_http::compression::CompressionLayer;
 
 use crate::auth::{Guard, guard};
+use crate::envelope::{ErrorCode, Failure};
 use crate::sources::Sources;
 
 /// How long answers under way may take at the end; streams end by the service's token, so only a stuck client takes it.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Bytes of a body, unless a route says otherwise: a login has some 100.
 const BODY_BYTES_MAX: usize = 10 << 10;
+/// What the console grants.
+const CONSOLE: Limits = Limits {
+    // As long as a market's viewer may take nothing (live/market.rs): a stream has an event a second, and a viewer that takes none is gone.
+    write_stall: Duration::from_secs(10),
+    // Every viewer that live.viewers_max allows by default, twice, and eight sockets for each of fifty browsers.
+    connections_max: 512,
+    // The console in a browser uses three, and six at its start: ten people behind one proxy.
+    connections_per_address_max: 32,
+    ..Limits::STANDARD
+};
+/// What the bridge grants: Alertmanager, one address, has a connection for each group of alerts that waits for its robot. More than may
+/// wait at a target (bridge/mod.rs), so that it is the bridge that says so.
+const BRIDGE: Limits = Limits { connections_per_address_max: 384, ..CONSOLE };
 /// Of every answer. The console is files of its own and talks to nobody else; styles may be set by scripts.
-const SECURITY: [(HeaderName, &str); 4] = [
+const SECURITY: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,
         "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
@@ -33,6 +48,9 @@ const SECURITY: [(HeaderName, &str); 4] = [
     (REFERRER_POLICY, "no-referrer"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
+    // No page of another origin may show an answer, or keep hold of the console's window.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
 /// Listens on `address`, which the configuration calls `key`.
@@ -56,21 +74,36 @@ pub(crate) fn guarded(routes: Router, rules: Arc<Guard>) -> Router {
         .layer(from_fn(secured))
 }
 
+/// The console's listener. People follow links of chats and dashboards to its pages, but not into its API.
+pub(crate) fn console(hosts: &HostNames) -> Site {
+    let visitors = |path: &str| if path.starts_with("/api/") { Visitors::Own } else { Visitors::Linked };
+    Site::new("console", CONSOLE, PageGuard::new(hosts.clone()).with_visitors(visitors).with_refusal(refusal))
+}
+
+/// The bridge's listener, which only Alertmanager has business with.
+pub(crate) fn bridge(hosts: &HostNames) -> Site {
+    Site::new("bridge", BRIDGE, PageGuard::new(hosts.clone()).with_refusal(refusal))
+}
+
+fn refusal(foreign: &Foreign) -> Response {
+    secure(Failure::new(ErrorCode::Forbidden, foreign.to_string()).into_response())
+}
+
 /// Serves until `token`, and then until answers under way are given.
 ///
 /// # Errors
-/// When the listener fails.
+/// None; a source returns a `Result`.
 pub(crate) async fn serve(
+    site: Site,
     listener: TcpListener,
     routes: Router,
     token: CancellationToken,
 ) -> Result<(), Report> {
-    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, routes).with_graceful_shutdown(token.clone().cancelled_owned());
     tokio::select! {
-        served = served.into_future() => served.context("failed to serve"),
-        () = async { token.cancelled().await; sleep(DRAIN).await } => Ok(()),
+        () = site.serve(listener, routes, token.clone()) => {}
+        () = async { token.cancelled().await; sleep(DRAIN).await } => {}
     }
+    Ok(())
 }
 
 /// Show the health of this service, as its admin server does.
@@ -106,7 +139,10 @@ const fn code(status: Status) -> StatusCode {
 }
 
 async fn secured(request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
+    secure(next.run(request).await)
+}
+
+fn secure(mut answer: Response) -> Response {
     for (name, value) in SECURITY {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -26,7 +26,7 @@ pub(crate) struct ComponentsConfig {
 pub(crate) struct LiveConfig {
     /// How often a market's book is sent to whoever looks at it, at most.
     pub(crate) book_interval: HumanDuration,
-    /// People who may look at a market at once.
+    /// People who may look at the pipeline at once, and as many who may look at a market.
     pub(crate) viewers_max: u16,
 }
 

@@ -60,10 +60,7 @@ pub(crate) async fn market(
             .map_err(|error| Failure::parameter("symbol", &symbol, error))
     };
     let (books, trades) = (subject(DataType::OrderBook)?, subject(DataType::Trade)?);
-    let viewers = Arc::clone(&live.viewers);
-    let viewer = viewers
-        .try_acquire_owned()
-        .map_err(|_| Failure::unavailable(format!("{} look already (live.viewers_max)", live.viewers_max)))?;
+    let viewer = live.place(&live.viewers)?;
     let bus = live.broker.bus().ok_or_else(|| Failure::unavailable("the broker does not answer"))?;
     let open = async { Ok((View::open(bus, books).await?, View::open(bus, trades).await?)) };
     let opened: Result<Result<_, BusError>, _> = timeout(FIRST_BOOK, open).await;

@@ -29,7 +29,7 @@ use axum::response::{IntoResponse, Json, Response};
 use futures_util::{Stream, StreamExt, stream};
 use marketprism_service::{CancellationToken, Report, Service};
 use marketprism_store::Store;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -66,7 +66,10 @@ pub(crate) struct Live {
     answers: Answers,
     book_interval: Duration,
     viewers_max: u16,
+    /// Places of those who look at a market.
     viewers: Arc<Semaphore>,
+    /// Places of those who look at the pipeline.
+    watchers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -93,8 +96,15 @@ impl Live {
             book_interval: config.live.book_interval.get(),
             viewers_max: config.live.viewers_max,
             viewers: Arc::new(Semaphore::new(usize::from(config.live.viewers_max))),
+            watchers: Arc::new(Semaphore::new(usize::from(config.live.viewers_max))),
             stop: service.shutdown_token(),
         })
+    }
+
+    /// A place among those who look, for as long as it is held.
+    fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
+        let full = |_| Failure::unavailable(format!("{} look already (live.viewers_max)", self.viewers_max));
+        Arc::clone(places).try_acquire_owned().map_err(full)
     }
 
     /// Every part of the pipeline.
@@ -136,16 +146,20 @@ async fn pipeline(
     responses(
         (status = 200, description = "Events: pipeline (Pipeline)", content_type = "text/event-stream", body = String),
         (status = 400, description = "A parameter is wrong", body = Failure),
+        (status = 503, description = "Too many are looking", body = Failure),
     )
 )]
 async fn events(State(sources): State<Arc<Sources>>, parameters: Parameters) -> Result<Response, Failure> {
     parameters.end()?;
-    let beats = stream::unfold((Arc::clone(&sources), Instant::now()), async |(sources, at)| {
-        sleep_until(at).await;
-        let event = Event::default().event("pipeline").json_data(pipeline::look(&sources.live).await);
-        let next = (at + BEAT).max(Instant::now());
-        Some((Ok(event.unwrap_or_default()), (sources, next)))
-    });
+    // Held by the stream, which ends with its connection: the listener drops one whose reader stalls.
+    let place = sources.live.place(&sources.live.watchers)?;
+    let beats =
+        stream::unfold((Arc::clone(&sources), place, Instant::now()), async |(sources, place, at)| {
+            sleep_until(at).await;
+            let event = Event::default().event("pipeline").json_data(pipeline::look(&sources.live).await);
+            let next = (at + BEAT).max(Instant::now());
+            Some((Ok(event.unwrap_or_default()), (sources, place, next)))
+        });
     Ok(sse(&sources.live, beats))
 }
 

@@ -14,6 +14,7 @@ mod bridge;
 mod broker;
 mod browser;
 mod console;
+mod edge;
 mod live;
 mod monitoring;
 mod openapi;

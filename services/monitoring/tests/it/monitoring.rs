@@ -16,6 +16,8 @@ pub(crate) struct Monitoring {
     pub(crate) http: reqwest::Client,
     /// `http://127.0.0.1:1234` of the console and its API.
     pub(crate) url: String,
+    /// `/health` and `/metrics` of its admin server.
+    pub(crate) health_url: String,
     pub(crate) metrics_url: String,
     /// The same as `url`, of the bridge.
     pub(crate) bridge: String,
@@ -53,7 +55,7 @@ impl Monitoring {
         let [url, bridge] =
             ["console", "bridge"].map(|name| format!("http://{}", listening[name].as_str().unwrap()));
         let metrics_url = format!("http://{}/metrics", addresses["metrics"].as_str().unwrap());
-        Self { process, http, url, metrics_url, bridge, _folder: folder }
+        Self { process, http, url, health_url: health, metrics_url, bridge, _folder: folder }
     }
 
     /// Runs it to its end: `--check-config`, `--test`, a configuration that is refused.
