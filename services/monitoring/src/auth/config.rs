@@ -21,7 +21,7 @@ pub(crate) struct AuthConfig {
     pub(crate) api_key: Secret,
     /// How long a token of `/login` is good.
     pub(crate) session: HumanDuration,
-    /// From one address; of wrong credentials ten.
+    /// Requests with correct credentials from one address, and as many without; after ten wrong credentials an address has to wait.
     pub(crate) requests_per_minute_max: NonZeroU32,
 }
 

@@ -2,6 +2,7 @@
 
 mod config;
 mod credentials;
+mod failures;
 mod guard;
 mod login;
 

@@ -1,9 +1,11 @@
 //! Who may ask, how often, and what is refused before a port opens.
 
+use marketprism_testkit::poll_until;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::monitoring::Monitoring;
+use crate::rig::DEADLINE;
 
 const PASSWORD: &str = "correct horse battery";
 const KEY: &str = "the key of a script";
@@ -61,26 +63,40 @@ async fn each_way_in_works_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn guessing_ends_soon_and_probes_are_never_limited() {
+async fn who_guesses_has_to_wait_and_nobody_is_locked_out_by_it() {
     let monitoring = guarded().await;
-    let guess =
-        || monitoring.http.get(format!("{}/api/v1/status", monitoring.url)).header("x-api-key", "guess");
-    let mut tries = 0;
-    let limited = loop {
-        let answer = guess().send().await.unwrap();
-        if answer.status() == 429 {
-            break answer;
-        }
-        tries += 1;
-        assert!(tries <= 11, "still not limited");
+    let asked = || monitoring.http.get(format!("{}/api/v1/status", monitoring.url));
+    let login = |password: &str| {
+        let body = json!({"username": "operator", "password": password});
+        monitoring.http.post(format!("{}/login", monitoring.url)).json(&body)
     };
-    let right = monitoring.http.get(format!("{}/api/v1/status", monitoring.url)).header("x-api-key", KEY);
-    assert_eq!(status(right).await, 429, "or guessing would go on unseen");
+    for _ in 0..10 {
+        assert_eq!(status(asked().header("x-api-key", "guess")).await, 401);
+    }
+    let limited = asked().header("x-api-key", "guess").send().await.unwrap();
+    assert_eq!(limited.status(), 429);
     assert!(limited.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() >= 1);
     assert_eq!(limited.json::<Value>().await.unwrap()["error_code"], "TOO_MANY_REQUESTS");
+    assert_eq!(status(login("guess")).await, 429, "all ways in are counted together");
+    // From the same address.
+    assert_eq!(status(asked().header("x-api-key", KEY)).await, 200);
+    assert_eq!(status(asked().basic_auth("operator", Some(PASSWORD))).await, 200);
+    assert_eq!(status(login(PASSWORD)).await, 200);
     assert_eq!(monitoring.get("/health").await.0, 200);
     let metrics = monitoring.metrics().await;
     assert!(metrics.contains("marketprism_monitoring_requests_limited_total 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn requests_without_credentials_use_up_nothing_of_those_with() {
+    let monitoring = Monitoring::start(&[
+        ("MARKETPRISM__AUTH__API_KEY", KEY),
+        ("MARKETPRISM__AUTH__REQUESTS_PER_MINUTE_MAX", "5"),
+    ])
+    .await;
+    let asked = || monitoring.http.get(format!("{}/api/v1/status", monitoring.url));
+    poll_until(DEADLINE, "strangers are limited", async || status(asked()).await == 429).await;
+    assert_eq!(status(asked().header("x-api-key", KEY)).await, 200);
 }
 
 #[tokio::test]
@@ -94,8 +110,32 @@ async fn the_page_of_somebody_else_may_not_ask_and_answers_are_safe_in_a_browser
     assert_eq!(status(asked().header("host", "rebound.evil.example:8082")).await, 403);
     assert_eq!(status(asked().header("host", "localhost:8082")).await, 200);
     assert_eq!(status(asked().header("host", "[::1]:8082")).await, 200);
-    for header in ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"]
-    {
+    let refused: Value = asked().header("host", "evil.example").send().await.unwrap().json().await.unwrap();
+    assert_eq!(refused["error_code"], "FORBIDDEN", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("admin.hosts"), "{refused}");
+    // An image on any page would have the tiers searched; a link in a chat leads people to a page, and never into the API.
+    let fetched = |path: &str, mode: &str, dest: &str| {
+        let request = monitoring.http.get(format!("{}{path}", monitoring.url));
+        status(
+            request
+                .header("sec-fetch-site", "cross-site")
+                .header("sec-fetch-mode", mode)
+                .header("sec-fetch-dest", dest),
+        )
+    };
+    assert_eq!(fetched("/api/v1/live/completeness", "no-cors", "image").await, 403);
+    assert_eq!(fetched("/api/v1/live/completeness", "navigate", "document").await, 403);
+    assert_eq!(fetched("/runbook", "navigate", "document").await, 200);
+    assert_eq!(fetched("/", "navigate", "document").await, 200);
+    assert_eq!(fetched("/", "navigate", "iframe").await, 403);
+    for header in [
+        "content-security-policy",
+        "x-content-type-options",
+        "x-frame-options",
+        "referrer-policy",
+        "cross-origin-resource-policy",
+        "cross-origin-opener-policy",
+    ] {
         assert!(own.headers().contains_key(header), "{header}");
     }
     let large = monitoring.http.post(format!("{}/login", monitoring.url)).body("x".repeat(20_000));
