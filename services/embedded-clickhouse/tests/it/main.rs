@@ -17,6 +17,7 @@ mod compression;
 mod cut;
 mod doors;
 mod errors;
+mod foreign;
 mod insert_data;
 mod lifecycle;
 mod outside;
