@@ -2,6 +2,7 @@
 //! here are the faults that all of them meet at the door.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -9,6 +10,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use marketprism_service::HostNames;
+use marketprism_service::http::{Limits, PageGuard, Site, Visitors};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +21,24 @@ use crate::hub::Hub;
 use crate::instrument::MarketType;
 use crate::session::Session;
 use crate::{connection, control};
+
+/// What the port grants. An exchange has limits of its own, which `limits` of the configuration and the faults are for; these only keep
+/// the simulator alive.
+const LIMITS: Limits = Limits {
+    // Twice the pong timeout of the slowest exchange here (Binance: a minute), which ends a client that does not read.
+    write_stall: Duration::from_secs(120),
+    // A collector with a socket for each stream, tenfold, all from one address.
+    connections_max: 16_384,
+    connections_per_address_max: 16_384,
+    ..Limits::STANDARD
+};
+
+/// Who is answered: at the exchanges' paths everyone and under every name, as proxies and name services have it; no page may have a fault
+/// injected.
+pub(crate) fn site(hosts: HostNames) -> Site {
+    let visitors = |path: &str| if path.starts_with("/control/") { Visitors::Own } else { Visitors::Anyone };
+    Site::new("simulator", LIMITS, PageGuard::new(hosts).with_visitors(visitors))
+}
 
 /// Open sockets: they outlive the request that made them, so they are told to end and waited for here.
 #[derive(Debug, Clone, Default)]

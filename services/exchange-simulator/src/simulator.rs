@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
+use marketprism_service::HostNames;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::hub::{Hub, Source};
 use crate::instrument::Instrument;
 use crate::ledger::Ledger;
 use crate::replay::{Replay, ReplayError};
-use crate::server::{Sockets, router};
+use crate::server::{Sockets, router, site};
 use crate::{pace, replay};
 
 /// How long open sockets and requests may take to end at shutdown.
@@ -44,9 +44,6 @@ pub enum SimulatorError {
         /// Why not.
         source: io::Error,
     },
-    /// The server ended with an error.
-    #[error("failed to serve")]
-    Serve(#[source] io::Error),
     /// The ledger misses lines: what was sent is no longer known.
     #[error("{0}")]
     LedgerIncomplete(String),
@@ -64,6 +61,7 @@ pub struct Simulator {
     rate: u64,
     cadence: CadenceConfig,
     replay: Option<Replay>,
+    hosts: HostNames,
 }
 
 impl Simulator {
@@ -103,6 +101,7 @@ impl Simulator {
             rate: config.rate,
             cadence: config.cadence.clone(),
             replay,
+            hosts: config.admin.hosts.clone(),
         })
     }
 
@@ -115,18 +114,11 @@ impl Simulator {
     /// Serves until `shutdown`, then closes every connection properly and flushes the ledger.
     ///
     /// # Errors
-    /// When serving fails or the ledger could not be written.
+    /// When the replay fails or the ledger could not be written.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), SimulatorError> {
-        let Self { listener, hub, rate, cadence, replay, .. } = self;
+        let Self { listener, hub, rate, cadence, replay, hosts, .. } = self;
         let sockets = Sockets { shutdown: shutdown.child_token(), ..Sockets::default() };
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "failed to set TCP_NODELAY");
-            }
-        });
-        let serve = axum::serve(listener, router(Arc::clone(&hub), &sockets))
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-            .into_future();
+        let serve = site(hosts).serve(listener, router(Arc::clone(&hub), &sockets), shutdown.clone());
         let events = async {
             let making = async {
                 match (&hub.source, replay) {
@@ -146,15 +138,13 @@ impl Simulator {
         };
         tokio::pin!(serve);
         tokio::select! {
-            served = &mut serve => served.map_err(SimulatorError::Serve)?,
+            () = &mut serve => {}
             made = events => {
                 made?;
                 // No more events: let sockets say goodbye, then requests end.
                 sockets.tracker.close();
                 drop(timeout(END_TIMEOUT, sockets.tracker.wait()).await);
-                if let Ok(served) = timeout(END_TIMEOUT, serve).await {
-                    served.map_err(SimulatorError::Serve)?;
-                }
+                drop(timeout(END_TIMEOUT, serve).await);
             }
         }
         hub.ledger.flush().map_err(SimulatorError::LedgerIncomplete)

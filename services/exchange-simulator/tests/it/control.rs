@@ -223,3 +223,21 @@ pub(crate) fn read(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
+
+#[tokio::test]
+async fn no_foreign_page_injects_a_fault_and_exchanges_are_reached_by_any_name() {
+    let simulator = Running::start(|_| {}).await;
+    let url = |path: &str| format!("http://{}{path}", simulator.address);
+    let fault = json!({ "kind": "disconnect" }).to_string();
+    for (header, value) in
+        [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site"), ("host", "evil.example")]
+    {
+        let request = simulator.http.post(url("/control/fault")).header(header, value).body(fault.clone());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 403);
+        assert!(answer.text().await.unwrap().contains(value));
+    }
+    assert_eq!(simulator.status().await["faults"], json!({}), "nothing was injected");
+    let time = simulator.http.get(url("/api/v3/time")).header("host", "api.binance.com");
+    assert_eq!(time.send().await.unwrap().status(), 200);
+}
