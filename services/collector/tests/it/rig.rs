@@ -245,7 +245,8 @@ impl Rig {
 pub(crate) fn client() -> reqwest::Client {
     // A second install in one process is refused and harmless.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
+    // Each request has a connection of its own: one that is idle may be closed at the moment at which it is used again.
+    reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(DEADLINE).build().unwrap()
 }
 
 async fn get(http: &reqwest::Client, url: &str) -> Value {

@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 use marketprism_core::DataType;
 use marketprism_testkit::poll_until;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::rig::{DEADLINE, Rig};
 
@@ -240,6 +244,57 @@ async fn memory_that_an_outage_took_is_given_back_and_the_level_falls() {
     poll_until(DEADLINE, "the level falls", async || level(&rig).await == 0).await;
     assert_eq!(pressure(&rig).await["status"], "healthy");
     rig.flowing().await;
+    let stored = rig.finish().await;
+    stored.assert_trades_are_whole();
+    let (sent, contained) = stored.books_contain();
+    assert_eq!(contained, sent, "{}", stored.log);
+}
+
+/// A client of the health port that sends most of a large head and then waits until it is shown out.
+async fn half_request(address: String, bytes: usize) {
+    let Ok(mut stream) = TcpStream::connect(address).await else { return };
+    let head = format!("GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: {}", "x".repeat(bytes));
+    // It may be refused within it.
+    drop(stream.write_all(head.as_bytes()).await);
+    drop(stream.read_to_end(&mut Vec::new()).await);
+}
+
+/// 950 of them, until all are closed. On a thread of its own, so that they hold up no question of the test.
+fn attack(address: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // Too large every other one, and as large as may be.
+    let bytes = |number| if number % 2 == 0 { 390 << 10 } else { 15 << 10 };
+    runtime.block_on(async {
+        let all: JoinSet<()> =
+            (0..950).map(|number| half_request(address.to_owned(), bytes(number))).collect();
+        all.join_all().await;
+    });
+}
+
+#[tokio::test]
+async fn a_thousand_half_requests_at_the_health_port_cost_no_book() {
+    let rig = Rig::start().await;
+    rig.flowing().await;
+    let [(health, _), _] = rig.admin_pages();
+    let attackers = std::thread::spawn(move || attack(&health));
+    let (mut level, mut memory) = (0, 0);
+    let watching = async {
+        loop {
+            level = level.max(rig.metric("marketprism_collector_pressure_level").await);
+            memory = memory.max(rig.metric("process_resident_memory_bytes").await);
+            rig.more_of_everything().await;
+            if attackers.is_finished() {
+                return;
+            }
+        }
+    };
+    timeout(DEADLINE, watching).await.expect("every half request is closed");
+    assert!(level < 3, "books were held back: level {level}");
+    // Half of what pressure is measured against.
+    assert!(memory < 256 << 20, "{memory} bytes");
+    let refused = rig.metric("marketprism_http_connections_refused_total").await;
+    // One that breaks off while it is refused ends as any broken connection.
+    assert!(refused >= 950 / 2, "{refused} of 950 are counted");
     let stored = rig.finish().await;
     stored.assert_trades_are_whole();
     let (sent, contained) = stored.books_contain();
