@@ -59,7 +59,7 @@ pub(crate) enum ErrorCode {
     TooManyRequests,
     /// 501: this service changes nothing.
     OperationNotAllowed,
-    /// 503: who would know does not answer; `details` names it.
+    /// 503: who would know does not answer; `details` names it, with `configured: "false"` where there is no such server.
     ServiceUnavailable,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Failure {
     error_code: ErrorCode,
     /// For people.
     message: String,
-    /// `field` and `value`, `upstream`, or `retry_after_seconds`.
+    /// `field` and `value`, `upstream` (and `configured`), or `retry_after_seconds`.
     details: BTreeMap<&'static str, String>,
     /// When it was answered, UTC.
     #[schema(format = DateTime)]

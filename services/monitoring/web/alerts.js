@@ -11,7 +11,7 @@ const rank = { critical: 0, warning: 1, info: 2 };
 export function startAlerts() {
   const look = async () => {
     if (!document.hidden) {
-      try { show((await ask(`api/v1/alerts?limit=${LIMIT}`)).data); } catch (error) { unknown(error.message); }
+      try { show((await ask(`api/v1/alerts?limit=${LIMIT}`)).data); } catch (error) { unknown(error); }
     }
     setTimeout(look, EVERY_MS);
   };
@@ -25,9 +25,11 @@ function say(text, isBad, badge) {
   setText($("alerts-count"), badge);
 }
 
-function unknown(why) {
+/** An Alertmanager that this installation does not have is no fault; one that does not answer is. */
+function unknown({ message, details }) {
   $("alerts-list").replaceChildren();
-  say(`not known: ${why}`, true, "?");
+  if (details?.configured === "false") say(`none here: ${message}`, false, 0);
+  else say(`not known: ${message}`, true, "?");
 }
 
 const place = (alert) => (alert.status === "suppressed" ? 10 : 0) + (rank[alert.severity] ?? 3);

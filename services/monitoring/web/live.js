@@ -58,13 +58,13 @@ export function events(url, on, onError = () => {}) {
   return () => { document.removeEventListener("visibilitychange", open); close(); };
 }
 
-/** One answer as JSON; throws an error whose message is the service's own. */
+/** One answer as JSON; throws an error whose message and details are the service's own. */
 export async function ask(url) {
   const unanswered = (error) => { throw new Error(error.name === "TimeoutError" ? "no answer in time" : "no answer"); };
   const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(unanswered);
   const body = await response.json().catch(unanswered);
   if (response.ok) return body;
-  throw new Error(body.message);
+  throw Object.assign(new Error(body.message), { details: body.details });
 }
 
 /**

@@ -52,28 +52,37 @@ pub(super) async fn list(
         tokio::join!(prometheus.values("min by (job) (up)", "job"), asked);
     // Prometheus is one of the parts; that it is away is said there, and the others still speak for themselves.
     let up = up
-        .map_err(
-            |error| tracing::warn!(error = %Report::from(error), "whether services are scraped is unknown"),
-        )
+        .map_err(|error| {
+            if !error.is_absent() {
+                tracing::warn!(error = %Report::from(error), "whether services are scraped is unknown");
+            }
+        })
         .unwrap_or_default();
-    let component = |(name, node)| Component { name, up: up.get(name).map(|value| *value > 0.0), node };
+    let component = |(name, node): (_, Option<Node>)| {
+        Some(Component { name, up: up.get(name).map(|value| *value > 0.0), node: node? })
+    };
     let named = [
-        ("collector", nodes.collector),
-        ("nats", nodes.broker),
-        ("hot-storage", nodes.hot_storage),
-        ("clickhouse-hot", nodes.hot_clickhouse),
-        ("cold-storage", nodes.cold_storage),
-        ("clickhouse-cold", nodes.cold_clickhouse),
+        ("collector", Some(nodes.collector)),
+        ("nats", Some(nodes.broker)),
+        ("hot-storage", Some(nodes.hot_storage)),
+        ("clickhouse-hot", Some(nodes.hot_clickhouse)),
+        ("cold-storage", Some(nodes.cold_storage)),
+        ("clickhouse-cold", Some(nodes.cold_clickhouse)),
         ("prometheus", prometheus),
         ("alertmanager", alertmanager),
     ];
-    let components: Vec<_> = named.into_iter().map(component).collect();
+    let components: Vec<_> = named.into_iter().filter_map(component).collect();
     let healthy = components.iter().filter(|one| one.node.state == NodeState::Healthy).count();
     let message = format!("{healthy} of {} components are healthy", components.len());
     let state = components.iter().map(|one| one.node.state).max().unwrap_or(NodeState::Healthy);
     Ok(Success::new(message, ComponentList { state, components }))
 }
 
-async fn ready(upstream: &Upstream) -> Node {
-    Node::answering(upstream.is_ready().await.err().map(|error| Report::from(error).to_string()))
+/// `None` for one that this installation does not have.
+async fn ready(upstream: &Upstream) -> Option<Node> {
+    let error = match upstream.is_ready().await {
+        Err(error) if error.is_absent() => return None,
+        answer => answer.err(),
+    };
+    Some(Node::answering(error.map(|error| Report::from(error).to_string())))
 }

@@ -62,7 +62,8 @@ async fn not_found() -> Failure {
 
 impl From<UpstreamError> for Failure {
     fn from(error: UpstreamError) -> Self {
-        let upstream = error.upstream();
-        Self::unavailable(Report::from(error).to_string()).with("upstream", upstream)
+        let (upstream, is_absent) = (error.upstream(), error.is_absent());
+        let failure = Self::unavailable(Report::from(error).to_string()).with("upstream", upstream);
+        if is_absent { failure.with("configured", "false") } else { failure }
     }
 }

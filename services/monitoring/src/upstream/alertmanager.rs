@@ -36,7 +36,7 @@ pub(crate) struct FoundStatus {
 
 impl Alertmanager {
     pub(crate) fn new(config: &UpstreamsConfig) -> Result<Self, Report> {
-        Upstream::new("alertmanager", &config.alertmanager, config).map(Self)
+        Upstream::new("alertmanager", config.alertmanager.as_deref(), config).map(Self)
     }
 
     /// Every alert that it has, silenced and inhibited ones included.

@@ -25,6 +25,8 @@ const PAUSES: BackoffConfig = BackoffConfig {
 /// Why there is no answer. No variant holds the address: a password may be in it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
+    #[error("{upstream} is not part of this installation (upstreams.{upstream} is null)")]
+    Absent { upstream: &'static str },
     #[error("{upstream} does not answer")]
     Unreachable {
         upstream: &'static str,
@@ -45,17 +47,23 @@ impl UpstreamError {
     /// `prometheus` or `alertmanager`.
     pub(crate) const fn upstream(&self) -> &'static str {
         match self {
-            Self::Unreachable { upstream, .. }
+            Self::Absent { upstream }
+            | Self::Unreachable { upstream, .. }
             | Self::Status { upstream, .. }
             | Self::Unreadable { upstream, .. } => upstream,
         }
+    }
+
+    /// Whether there is nobody to ask, which is how it was configured and no fault.
+    pub(crate) const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. })
     }
 
     fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Status { status, .. } => status.is_server_error(),
-            Self::Unreadable { .. } => false,
+            Self::Absent { .. } | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -64,21 +72,35 @@ impl UpstreamError {
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     name: &'static str,
-    base: String,
+    /// `None` where this installation has no such server.
+    server: Option<Server>,
     client: reqwest::Client,
     tries: u32,
+}
+
+/// Where it is, and what its questions came to.
+#[derive(Debug, Clone)]
+struct Server {
+    base: String,
     metrics: UpstreamMetrics,
 }
 
 impl Upstream {
-    pub(super) fn new(name: &'static str, base: &str, config: &UpstreamsConfig) -> Result<Self, Report> {
-        Ok(Self {
-            name,
+    pub(super) fn new(
+        name: &'static str,
+        base: Option<&str>,
+        config: &UpstreamsConfig,
+    ) -> Result<Self, Report> {
+        let server = base.map(|base| Server {
             base: base.trim_end_matches('/').to_owned(),
-            client: http::inside(config.timeout.get())?,
-            tries: config.tries,
             metrics: UpstreamMetrics::new_with_labels(&[("upstream", name)]),
-        })
+        });
+        Ok(Self { name, server, client: http::inside(config.timeout.get())?, tries: config.tries })
+    }
+
+    /// Whether this installation has such a server.
+    pub(crate) const fn is_configured(&self) -> bool {
+        self.server.is_some()
     }
 
     /// The JSON at `path`.
@@ -100,26 +122,31 @@ impl Upstream {
         }
     }
 
-    /// Whether it serves, asked once: Prometheus and Alertmanager both say it at this path.
+    /// Whether it serves, asked once (an absent one does not): Prometheus and Alertmanager both say it at this path.
     pub(crate) async fn is_ready(&self) -> Result<(), UpstreamError> {
         let ready = self.body("/-/ready", &[]).await.map(drop);
-        self.metrics.upstream_up.set(if ready.is_ok() { 1.0 } else { 0.0 });
+        if let Some(Server { metrics, .. }) = &self.server {
+            metrics.upstream_up.set(if ready.is_ok() { 1.0 } else { 0.0 });
+        }
         ready
     }
 
     async fn body(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
-        self.metrics.upstream_requests_total.increment(1);
-        let body = self.asked(path, query).await;
+        let Some(Server { base, metrics }) = &self.server else {
+            return Err(UpstreamError::Absent { upstream: self.name });
+        };
+        metrics.upstream_requests_total.increment(1);
+        let body = self.asked(base, path, query).await;
         if body.is_err() {
-            self.metrics.upstream_failures_total.increment(1);
+            metrics.upstream_failures_total.increment(1);
         }
         body
     }
 
-    async fn asked(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
+    async fn asked(&self, base: &str, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, UpstreamError> {
         let upstream = self.name;
         let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-        let url = format!("{}{path}?{pairs}", self.base);
+        let url = format!("{base}{path}?{pairs}");
         let (status, body) = http::answer(self.client.get(url), ANSWER_BYTES_MAX)
             .await
             .map_err(|source| UpstreamError::Unreachable { upstream, source })?;

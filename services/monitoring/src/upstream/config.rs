@@ -9,10 +9,10 @@ use crate::http;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct UpstreamsConfig {
-    /// Prometheus; a user and a password may be part of the address.
-    pub(crate) prometheus: String,
-    /// Alertmanager; a user and a password may be part of the address.
-    pub(crate) alertmanager: String,
+    /// Prometheus; a user and a password may be part of the address. `None`: this installation has none.
+    pub(crate) prometheus: Option<String>,
+    /// Alertmanager; a user and a password may be part of the address. `None`: this installation has none.
+    pub(crate) alertmanager: Option<String>,
     /// How long one question may take.
     pub(crate) timeout: HumanDuration,
     /// How often it is asked before the answer is 503.
@@ -22,8 +22,8 @@ pub(crate) struct UpstreamsConfig {
 impl Default for UpstreamsConfig {
     fn default() -> Self {
         Self {
-            prometheus: "http://127.0.0.1:9090".to_owned(),
-            alertmanager: "http://127.0.0.1:9093".to_owned(),
+            prometheus: Some("http://127.0.0.1:9090".to_owned()),
+            alertmanager: Some("http://127.0.0.1:9093".to_owned()),
             timeout: HumanDuration::from_secs(5),
             tries: 3,
         }
@@ -33,7 +33,9 @@ impl Default for UpstreamsConfig {
 impl UpstreamsConfig {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         for (key, url) in [("prometheus", &self.prometheus), ("alertmanager", &self.alertmanager)] {
-            http::is_address(&format!("upstreams.{key}"), url)?;
+            if let Some(url) = url {
+                http::is_address(&format!("upstreams.{key}"), url)?;
+            }
         }
         if !(1..=10).contains(&self.tries) {
             return Err(ConfigError::invalid("upstreams.tries", self.tries, "must be from 1 to 10"));

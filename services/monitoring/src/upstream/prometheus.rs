@@ -64,7 +64,7 @@ struct Sample {
 
 impl Prometheus {
     pub(crate) fn new(config: &UpstreamsConfig) -> Result<Self, Report> {
-        Upstream::new("prometheus", &config.prometheus, config).map(Self)
+        Upstream::new("prometheus", config.prometheus.as_deref(), config).map(Self)
     }
 
     /// Every alerting rule, in the order of their groups.

@@ -10,7 +10,7 @@ use crate::metrics::UpstreamMetrics;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Until `token`. One that is away is degraded, not unhealthy: the console still shows the rest.
+/// Until `token`. One that this installation does not have is no part of its health; one that is away is degraded, not unhealthy: the console still shows the rest.
 pub(crate) async fn watch(
     prometheus: Prometheus,
     alertmanager: Alertmanager,
@@ -19,7 +19,8 @@ pub(crate) async fn watch(
 ) -> Result<(), Report> {
     UpstreamMetrics::describe();
     let watched = [("prometheus", prometheus.upstream()), ("alertmanager", alertmanager.upstream())];
-    let watched = watched.map(|(name, upstream)| (health.check(name), upstream));
+    let watched = watched.into_iter().filter(|(_, upstream)| upstream.is_configured());
+    let watched: Vec<_> = watched.map(|(name, upstream)| (health.check(name), upstream)).collect();
     loop {
         for (check, upstream) in &watched {
             match upstream.is_ready().await {

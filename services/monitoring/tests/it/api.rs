@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use marketprism_testkit::poll_until;
 use serde_json::{Value, json};
 
+use crate::browser::Page;
 use crate::monitoring::Monitoring;
 use crate::stack::Stack;
 
@@ -88,6 +89,45 @@ async fn whoever_is_away_is_named_and_nothing_looks_healthy_for_it() {
     .await;
     stack.prometheus.restart();
     assert_eq!(names(&stack.get("/api/v1/alerts/rules").await, "rules").len(), 2, "and it is back by itself");
+}
+
+#[tokio::test]
+async fn what_an_installation_does_not_have_is_no_fault_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("monitoring.yaml");
+    std::fs::write(&path, "upstreams: {prometheus: null, alertmanager: null}\n").unwrap();
+    let monitoring = Monitoring::start_with(&["--config", path.to_str().unwrap()], &[]).await;
+    for (path, upstream) in [
+        ("/api/v1/alerts", "alertmanager"),
+        ("/api/v1/alerts/rules", "prometheus"),
+        ("/api/v1/metrics", "prometheus"),
+    ] {
+        let (code, body) = monitoring.get(path).await;
+        assert_eq!((code, &body["details"]["upstream"]), (503, &upstream.into()), "{path}: {body}");
+        assert_eq!(body["details"]["configured"], "false", "{path}: {body}");
+        let message = body["message"].as_str().unwrap();
+        assert!(message.contains("is not part of this installation"), "{path}: {message}");
+    }
+    let (_, health) = monitoring.get("/health").await;
+    let checks = health["checks"].as_object().unwrap();
+    for absent in ["prometheus", "alertmanager"] {
+        assert!(!checks.contains_key(absent), "{health}");
+    }
+    let (_, body) = monitoring.get("/api/v1/health/components").await;
+    assert_eq!(body["data"]["components"].as_array().unwrap().len(), 6, "{body}");
+    assert!(!monitoring.metrics().await.contains("upstream_up"), "nothing alerts of what is not there");
+
+    let page = Page::open(&monitoring.url).await;
+    page.until(
+        "the alerts are explained",
+        "document.getElementById('alerts-note').textContent.startsWith('none here:')",
+    )
+    .await;
+    let is_quiet: bool = page
+        .eval("document.getElementById('alerts-count').hidden && !document.getElementById('alerts-note').classList.contains('bad')")
+        .await;
+    assert!(is_quiet, "it looks like a fault");
+    page.close().await;
 }
 
 #[tokio::test]
