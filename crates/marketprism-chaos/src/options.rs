@@ -27,8 +27,8 @@ pub(crate) struct Options {
     /// Symbols of each market
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
     symbols: u16,
-    /// Markets that are collected
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Market::ALL)]
+    /// Markets that are collected, separated by spaces or commas
+    #[arg(long, value_enum, value_name = "MARKET", num_args = 1.., value_delimiter = ',', default_values_t = Market::ALL)]
     pub(crate) markets: Vec<Market>,
     /// How long data flows undisturbed before the faults of a round
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]

@@ -23,8 +23,8 @@ pub struct Options {
     /// Symbols of each market
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub(crate) symbols: u16,
-    /// Markets that are collected
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Market::ALL, conflicts_with = "replay")]
+    /// Markets that are collected, separated by spaces or commas
+    #[arg(long, value_enum, value_name = "MARKET", num_args = 1.., value_delimiter = ',', default_values_t = Market::ALL, conflicts_with = "replay")]
     pub(crate) markets: Vec<Market>,
     /// Seed of the simulated market: the same seed gives the same trades and books
     #[arg(long, default_value_t = 42)]
@@ -47,8 +47,8 @@ pub struct Options {
     /// How often changed order books are published; 0s at every update (the default for replays)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) publish_interval: Option<Duration>,
-    /// Restart these services by SIGTERM once each, spread over the run: collector, hot-storage, cold-storage
-    #[arg(long, value_name = "SERVICE", value_delimiter = ',', requires = "run_for")]
+    /// Restart these services by SIGTERM once each, spread over the run; separated by spaces or commas
+    #[arg(long, value_enum, value_name = "SERVICE", num_args = 1.., value_delimiter = ',', requires = "run_for")]
     pub(crate) restart: Vec<Restartable>,
     /// Which ports to use: the documented ones, or free ones
     #[arg(long, value_enum, default_value_t = Ports::Standard)]
@@ -94,16 +94,16 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Market {
     /// Binance spot
-    #[value(name = "binance_spot", alias = "spot")]
+    #[value(name = "binance_spot", aliases = ["binance-spot", "spot"])]
     BinanceSpot,
     /// Binance USDⓈ-M perpetuals and dated futures
-    #[value(name = "binance_usdm", alias = "perpetual")]
+    #[value(name = "binance_usdm", aliases = ["binance-usdm", "perpetual"])]
     BinanceUsdm,
     /// OKX spot
-    #[value(name = "okx_spot")]
+    #[value(name = "okx_spot", alias = "okx-spot")]
     OkxSpot,
     /// OKX swaps and dated futures
-    #[value(name = "okx_swap")]
+    #[value(name = "okx_swap", alias = "okx-swap")]
     OkxSwap,
     /// Deribit perpetuals, futures, options and volatility indices
     #[value(name = "deribit")]
@@ -253,4 +253,49 @@ pub fn simulated(seed: u64, rate: u64, symbols: u16, markets: &[Market]) -> Vec<
         ("--markets", markets.join(",")),
     ];
     flags.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    fn markets(arguments: &str) -> Vec<Market> {
+        let arguments = arguments.split_whitespace();
+        Options::try_parse_from(["demo"].into_iter().chain(arguments)).unwrap().markets
+    }
+
+    #[test]
+    fn markets_are_read_in_every_form_that_the_help_shows() {
+        use Market::{BinanceSpot, OkxSwap};
+        for form in [
+            "--markets binance_spot okx_swap",
+            "--markets binance_spot,okx_swap",
+            "--markets binance_spot --markets okx_swap",
+            "--markets=binance_spot,okx_swap",
+            "--markets binance-spot okx-swap --json",
+            "--markets spot,okx-swap --for 1s",
+        ] {
+            assert_eq!(markets(form), [BinanceSpot, OkxSwap], "{form}");
+        }
+        assert_eq!(markets(""), Market::ALL);
+        // The defaults stand in the help; who copies them gets them.
+        let help = Options::command().render_long_help().to_string();
+        let (_, shown) = help.split_once("--markets <MARKET>...").unwrap();
+        let (_, shown) = shown.split_once("[default: ").unwrap();
+        let (shown, _) = shown.split_once(']').unwrap();
+        assert_eq!(markets(&format!("--markets {shown}")), Market::ALL, "{shown}");
+        let names = Market::ALL.map(Market::word);
+        assert!(names.iter().all(|name| help.contains(&format!("- {name}"))), "{help}");
+    }
+
+    #[test]
+    fn services_to_restart_are_read_with_spaces_and_commas() {
+        for form in ["--restart collector hot-storage", "--restart collector,hot-storage"] {
+            let arguments = format!("demo --for 10s {form}");
+            let options = Options::try_parse_from(arguments.split_whitespace()).unwrap();
+            assert_eq!(options.restart, [Restartable::Collector, Restartable::HotStorage], "{form}");
+        }
+    }
 }
