@@ -38,7 +38,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
 async fn rounds(options: &Options) -> Result<bool, Failure> {
     let folder = Folder::take(options.folder())?;
     eprintln!("logs, data and configuration: {}", folder.path().display());
-    let http = Http::new()?;
+    let http = Http::new(folder.password())?;
     let mut arena = start(options, &folder, &http).await?;
     let mut report = Report::default();
     for number in options.first..options.first.saturating_add(options.rounds) {

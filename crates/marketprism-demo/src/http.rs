@@ -6,30 +6,37 @@ use futures_util::StreamExt;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::password::{Password, USER};
 
 /// A request without an answer after this has none; a reconciliation query of a long run takes some seconds.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client for loopback addresses.
 #[derive(Debug, Clone)]
-pub struct Http(reqwest::Client);
+pub struct Http {
+    client: reqwest::Client,
+    /// Of both engines.
+    password: Password,
+}
 
 impl Http {
+    /// A client that logs in to the engines with their password.
+    ///
     /// # Errors
     /// When no client can be made.
-    pub fn new() -> Result<Self, Failure> {
-        // The demo speaks plain HTTP to itself; the client wants a TLS provider all the same.
-        if rustls::crypto::ring::default_provider().install_default().is_err() {
-            return Err(Failure::Usage("a TLS provider was installed already".to_owned()));
-        }
+    pub fn new(password: &Password) -> Result<Self, Failure> {
+        // The demo speaks plain HTTP to itself; the client wants a TLS provider all the same. Another client of this process
+        // may have installed it.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build();
-        client.map(Self).map_err(|error| failed("make the HTTP client", error))
+        let client = client.map_err(|error| failed("make the HTTP client", error))?;
+        Ok(Self { client, password: password.clone() })
     }
 
     /// `Ok` for a 2xx answer; else why not, in a form fit for "is not ready".
     pub async fn answers(&self, url: &str) -> Result<(), String> {
         let answer =
-            self.0.get(url).send().await.map_err(|error| format!("{url} does not answer ({error})"))?;
+            self.client.get(url).send().await.map_err(|error| format!("{url} does not answer ({error})"))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
@@ -39,20 +46,21 @@ impl Http {
 
     /// The JSON at an address.
     pub async fn get_json(&self, url: &str) -> Result<Value, Failure> {
-        let answer = self.0.get(url).send().await.map_err(|error| failed(url, error))?;
+        let answer = self.client.get(url).send().await.map_err(|error| failed(url, error))?;
         answer.json().await.map_err(|error| failed(url, error))
     }
 
     /// An order without a body.
     pub async fn post(&self, url: &str) -> Result<(), Failure> {
-        let answer = self.0.post(url).send().await.map_err(|error| failed(url, error))?;
+        let answer = self.client.post(url).send().await.map_err(|error| failed(url, error))?;
         answer.error_for_status().map(drop).map_err(|error| failed(url, error))
     }
 
-    /// Runs a query and hands over its lines (TabSeparated), without holding the whole result.
+    /// Runs a query of one of the engines and hands over its lines (TabSeparated), without holding the whole result.
     pub async fn query(&self, base: &str, sql: &str, mut line: impl FnMut(&str)) -> Result<(), Failure> {
         let operation = || format!("query {base}");
-        let answer = self.0.post(base).body(format!("{sql} FORMAT TabSeparated")).send().await;
+        let request = self.client.post(base).basic_auth(USER, Some(self.password.reveal()));
+        let answer = request.body(format!("{sql} FORMAT TabSeparated")).send().await;
         let answer = answer.map_err(|error| failed(&operation(), error))?;
         if !answer.status().is_success() {
             let reason = answer.text().await.unwrap_or_default();

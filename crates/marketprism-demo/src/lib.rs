@@ -15,6 +15,7 @@ pub mod http;
 mod live;
 mod measured;
 pub mod options;
+pub mod password;
 pub mod ports;
 pub mod process;
 pub mod reconcile;

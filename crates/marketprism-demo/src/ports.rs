@@ -35,6 +35,12 @@ pub struct Ports {
     pub cold_storage_admin: [u16; 2],
     /// Its health and metrics.
     pub cold_standby_admin: [u16; 2],
+    /// The monitoring service's web console.
+    pub console: u16,
+    /// The monitoring service's bridge, of which the demo makes no use.
+    pub console_bridge: u16,
+    /// Health and metrics of the monitoring service.
+    pub console_admin: [u16; 2],
 }
 
 const STANDARD: Ports = Ports {
@@ -51,10 +57,13 @@ const STANDARD: Ports = Ports {
     hot_standby_admin: [18085, 19094],
     cold_storage_admin: [8086, 9095],
     cold_standby_admin: [18086, 19095],
+    console: 8082,
+    console_bridge: 8060,
+    console_admin: [8083, 9096],
 };
 
 impl Ports {
-    /// The ports to use, all of them free at this moment.
+    /// The ports to use, all of them free at this moment; those of the console are checked by [`Ports::check_console`].
     pub fn choose(choice: Choice) -> Result<Self, Failure> {
         match choice {
             Choice::Standard => {
@@ -65,6 +74,13 @@ impl Ports {
             }
             Choice::Free => free(),
         }
+    }
+
+    /// Whether the console's ports are free. The pipeline runs without a console, too.
+    pub(crate) fn check_console(self) -> Result<(), Failure> {
+        check(self.console, "the console")?;
+        check(self.console_bridge, "the console's bridge")?;
+        self.console_admin.into_iter().try_for_each(|port| check(port, "the console's health and metrics"))
     }
 
     fn list(self) -> Vec<(u16, &'static str)> {
@@ -129,6 +145,9 @@ fn free() -> Result<Ports, Failure> {
         hot_standby_admin: [next()?, next()?],
         cold_storage_admin: [next()?, next()?],
         cold_standby_admin: [next()?, next()?],
+        console: next()?,
+        console_bridge: next()?,
+        console_admin: [next()?, next()?],
     })
 }
 
@@ -179,5 +198,16 @@ mod tests {
         assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
         drop(listener);
         check(port, "ClickHouse hot").unwrap();
+    }
+
+    #[test]
+    fn a_taken_port_of_the_console_is_named_too_and_is_none_of_the_pipelines() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let console = listener.local_addr().unwrap().port();
+        let error = Ports { console, ..STANDARD }.check_console().unwrap_err().to_string();
+        assert!(error.contains(&format!("port {console} for the console is taken by")), "{error}");
+        assert!(error.contains(&format!("(process {})", std::process::id())), "{error}");
+        let of_pipeline: Vec<_> = STANDARD.list().into_iter().map(|(port, _)| port).collect();
+        assert!(![8082, 8060, 8083, 9096].iter().any(|port| of_pipeline.contains(port)), "{of_pipeline:?}");
     }
 }

@@ -34,7 +34,7 @@ pub async fn run(options: &Options) -> Result<Verdict, Failure> {
     let folder = Folder::take(folder)?;
     eprintln!("logs, data and configuration: {}", folder.path().display());
     let nature = options.nature()?;
-    let http = Http::new()?;
+    let http = Http::new(folder.password())?;
     // 2. Broker, both tiers, exchange, streams; then the pipeline.
     let blueprint = Blueprint::new(Ports::choose(options.ports)?, &options.servers, options.simulator()?);
     let mut stack = Stack::start(blueprint, &folder, &http).await?;

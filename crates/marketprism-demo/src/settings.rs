@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::options::Market;
+use crate::password::{Password, USER};
 use crate::ports::Ports;
 
 /// What the collector is to collect.
@@ -29,9 +30,17 @@ pub(crate) fn nats(ports: &Ports, store: &Path) -> String {
     )
 }
 
-pub(crate) fn clickhouse(listen: u16, admin: [u16; 2], path: &Path, library: &Path) -> Value {
+pub(crate) fn clickhouse(
+    listen: u16,
+    admin: [u16; 2],
+    path: &Path,
+    library: &Path,
+    password: &Password,
+) -> Value {
     json!({
         "listen": address(listen),
+        "user": USER,
+        "password": password.reveal(),
         "path": path,
         "library": library,
         // Two engines share the machine with everything else.
@@ -71,7 +80,7 @@ pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, 
         }
         if !live {
             insert(&mut exchange, "ws_url", json!(format!("ws://{base}")));
-            insert(&mut exchange, "rest_url", json!(format!("http://{base}")));
+            insert(&mut exchange, "rest_url", json!(url(ports.simulator)));
         }
         exchange
     };
@@ -86,22 +95,42 @@ pub(crate) fn collector(ports: &Ports, subscription: &Subscription, live: bool, 
     })
 }
 
-pub(crate) fn hot_storage(ports: &Ports, admin: [u16; 2]) -> Value {
+pub(crate) fn hot_storage(ports: &Ports, admin: [u16; 2], password: &Password) -> Value {
     json!({
         "nats": nats_section(ports),
         "admin": admin_section(admin),
-        "clickhouse": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
+        "clickhouse": engine_section(ports.clickhouse_hot, password),
     })
 }
 
-pub(crate) fn cold_storage(ports: &Ports, admin: [u16; 2]) -> Value {
+pub(crate) fn cold_storage(ports: &Ports, admin: [u16; 2], password: &Password) -> Value {
     json!({
         "nats": nats_section(ports),
         "admin": admin_section(admin),
-        "hot": { "url": format!("http://{}", address(ports.clickhouse_hot)) },
-        "cold": { "url": format!("http://{}", address(ports.clickhouse_cold)) },
+        "hot": engine_section(ports.clickhouse_hot, password),
+        "cold": engine_section(ports.clickhouse_cold, password),
         // So that the cold column follows the hot one while somebody watches.
         "replication": { "interval": "1s" },
+    })
+}
+
+/// The monitoring service, with all that it asks, at the ports of this pipeline. There is no Prometheus and no Alertmanager.
+pub fn monitoring(ports: &Ports, password: &Password) -> Value {
+    let component = |[health, metrics]: [u16; 2]| json!({ "health": url(health), "metrics": url(metrics) });
+    json!({
+        "listen": address(ports.console),
+        "bridge": { "listen": address(ports.console_bridge) },
+        "upstreams": { "prometheus": null, "alertmanager": null },
+        "components": {
+            "collector": component(ports.collector_admin),
+            "hot_storage": component(ports.hot_storage_admin),
+            "cold_storage": component(ports.cold_storage_admin),
+        },
+        "monitoring_url": url(ports.nats_monitor),
+        "nats": nats_section(ports),
+        "hot": engine_section(ports.clickhouse_hot, password),
+        "cold": engine_section(ports.clickhouse_cold, password),
+        "admin": admin_section(ports.console_admin),
     })
 }
 
@@ -127,10 +156,18 @@ fn nats_section(ports: &Ports) -> Value {
     json!({ "url": format!("nats://{}", address(ports.nats)) })
 }
 
+fn engine_section(port: u16, password: &Password) -> Value {
+    json!({ "url": url(port), "user": USER, "password": password.reveal() })
+}
+
 fn admin_section([health, metrics]: [u16; 2]) -> Value {
     json!({ "health_listen": address(health), "metrics_listen": address(metrics) })
 }
 
 pub(crate) fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
+}
+
+pub(crate) fn url(port: u16) -> String {
+    format!("http://{}", address(port))
 }

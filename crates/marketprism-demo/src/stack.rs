@@ -19,7 +19,7 @@ use crate::settings::{self, Subscription, address};
 /// How long a server may take to answer; the engine's first start on a cold disk is the slowest.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a service may take to drain; above its own grace of 20 s.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// A service that ends this often by itself is not restarted again.
 const RESTARTS_MAX: u32 = 5;
 
@@ -115,7 +115,13 @@ impl Stack {
             ("clickhouse-hot", ports.clickhouse_hot, ports.clickhouse_hot_admin),
             ("clickhouse-cold", ports.clickhouse_cold, ports.clickhouse_cold_admin),
         ] {
-            let config = settings::clickhouse(port, admin, &folder.data(name), &self.blueprint.libchdb);
+            let config = settings::clickhouse(
+                port,
+                admin,
+                &folder.data(name),
+                &self.blueprint.libchdb,
+                folder.password(),
+            );
             let program = self.program(name, "embedded-clickhouse", folder, config, vec![])?;
             self.start_ready(program, format!("http://{}/ping", address(port))).await?;
         }
@@ -159,8 +165,9 @@ impl Stack {
         let told = |name| self.blueprint.ports_told(name);
         let collector = settings::collector(told("collector"), subscription, live, interval);
         let ports = &self.blueprint.ports;
-        let hot = |name, admin| (name, "hot-storage", settings::hot_storage(told(name), admin));
-        let cold = |name, admin| (name, "cold-storage", settings::cold_storage(told(name), admin));
+        let password = folder.password();
+        let hot = |name, admin| (name, "hot-storage", settings::hot_storage(told(name), admin, password));
+        let cold = |name, admin| (name, "cold-storage", settings::cold_storage(told(name), admin, password));
         let mut services = vec![hot("hot-storage", ports.hot_storage_admin)];
         if self.blueprint.standbys {
             services.push(hot(HOT_STANDBY, ports.hot_standby_admin));
@@ -197,6 +204,12 @@ impl Stack {
     pub fn status_url(&self) -> String {
         let [health, _] = self.blueprint.ports.collector_admin;
         format!("http://{}/status", address(health))
+    }
+
+    /// What the collector says of itself, with the reasons for what is not well.
+    pub(crate) fn collector_health_url(&self) -> String {
+        let [health, _] = self.blueprint.ports.collector_admin;
+        format!("http://{}/health", address(health))
     }
 
     fn program(
@@ -333,7 +346,7 @@ impl Restartable {
 }
 
 /// A binary of the workspace, which lies beside this one; a test lies in a folder below.
-fn binary(name: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn binary(name: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe().map_err(io("find the own binary"))?;
     let folders = own.ancestors().skip(1);
     let folder = folders.into_iter().find(|folder| !folder.ends_with("deps"));

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -12,8 +11,9 @@ use marketprism_demo::folder::Folder;
 use marketprism_demo::http::Http;
 use marketprism_demo::options::{Market, Ports as Choice, Servers, simulated};
 use marketprism_demo::ports::Ports;
+use marketprism_demo::settings;
 use marketprism_demo::stack::{Blueprint, Stack};
-use marketprism_testkit::{MonitoringServer, Process, binary, free_port};
+use marketprism_testkit::{MonitoringServer, Process, binary};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -64,14 +64,13 @@ impl Watched {
     /// Starts everything and returns when each of them answers; the first scrape may still be missing.
     pub async fn start(plan: Plan) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let http = http();
         let ports = Ports::choose(Choice::Free).expect("free ports");
         let folder = Folder::take(dir.path().join("pipeline")).expect("a folder");
+        let http = Http::new(folder.password()).expect("an HTTP client");
         let stack = pipeline(&plan, ports, &folder, &http).await;
 
-        let own = Own { console: free_port(), bridge: free_port(), admin: [free_port(), free_port()] };
         let blackbox = MonitoringServer::blackbox_exporter(&root().join("deploy/blackbox/blackbox.yml"));
-        let alertmanager = alertmanager(dir.path(), own.bridge, plan.hurry);
+        let alertmanager = alertmanager(dir.path(), ports.console_bridge, plan.hurry);
         let config = copy_of_prometheus(dir.path(), &plan);
         let targets = dir.path().join("prometheus/targets");
         let target = |name: &str, address: &str| {
@@ -83,7 +82,7 @@ impl Watched {
             ("hot-storage", ports.hot_storage_admin[1]),
             ("cold-storage", ports.cold_storage_admin[1]),
             ("embedded-clickhouse", ports.clickhouse_hot_admin[1]),
-            ("monitoring", own.admin[1]),
+            ("monitoring", ports.console_admin[1]),
         ] {
             target(name, &format!("127.0.0.1:{port}"));
         }
@@ -95,7 +94,7 @@ impl Watched {
         let prometheus = MonitoringServer::prometheus(&config);
         target("prometheus", prometheus.address());
         let asked = json!({ "prometheus": prometheus.url(), "alertmanager": alertmanager.url() });
-        let monitoring = monitoring(&folder, &ports, own, &asked, &plan.monitoring);
+        let monitoring = monitoring(&folder, &ports, &asked, &plan.monitoring);
         Self {
             http,
             stack,
@@ -144,12 +143,6 @@ fn is_number(series: &Value) -> bool {
     series["value"][1].as_str().is_some_and(|value| value != "NaN")
 }
 
-/// One a process: a second TLS provider is refused.
-fn http() -> Http {
-    static HTTP: OnceLock<Http> = OnceLock::new();
-    HTTP.get_or_init(|| Http::new().expect("an HTTP client")).clone()
-}
-
 async fn pipeline(plan: &Plan, ports: Ports, folder: &Folder, http: &Http) -> Stack {
     #[derive(Debug, Parser)]
     struct Environment {
@@ -166,40 +159,15 @@ async fn pipeline(plan: &Plan, ports: Ports, folder: &Folder, http: &Http) -> St
     stack
 }
 
-/// Where monitoring listens.
-#[derive(Debug, Clone, Copy)]
-struct Own {
-    console: u16,
-    bridge: u16,
-    admin: [u16; 2],
-}
-
-fn monitoring(folder: &Folder, ports: &Ports, own: Own, upstreams: &Value, besides: &Value) -> Process {
-    let url = |port: u16, path: &str| format!("http://{}{path}", address(port));
-    let service =
-        |[health, metrics]: [u16; 2]| json!({ "health": url(health, ""), "metrics": url(metrics, "") });
-    let [health, metrics] = own.admin.map(address);
-    let (collector, hot, cold) = (ports.collector_admin, ports.hot_storage_admin, ports.cold_storage_admin);
-    let mut config = json!({
-        "listen": address(own.console),
-        "bridge": { "listen": address(own.bridge) },
-        "admin": { "health_listen": health, "metrics_listen": metrics },
-        "upstreams": upstreams,
-        "components": { "collector": service(collector), "hot_storage": service(hot), "cold_storage": service(cold) },
-        "monitoring_url": url(ports.nats_monitor, ""),
-        "nats": { "url": format!("nats://{}", address(ports.nats)) },
-        "hot": { "url": url(ports.clickhouse_hot, "") },
-        "cold": { "url": url(ports.clickhouse_cold, "") },
-    });
-    marketprism_demo::settings::merge(&mut config, besides);
+fn monitoring(folder: &Folder, ports: &Ports, upstreams: &Value, besides: &Value) -> Process {
+    let mut config = settings::monitoring(ports, folder.password());
+    // Here both are there.
+    config["upstreams"] = upstreams.clone();
+    settings::merge(&mut config, besides);
     let path = folder.config("monitoring", &config).expect("its configuration");
     let mut command = Command::new(binary("marketprism-monitoring"));
     command.arg("--config").arg(path);
     Process::spawn("monitoring", command, &folder.log("monitoring"))
-}
-
-fn address(port: u16) -> String {
-    format!("127.0.0.1:{port}")
 }
 
 fn alertmanager(dir: &Path, bridge: u16, hurry: u32) -> MonitoringServer {
