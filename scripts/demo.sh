@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole pipeline on this machine: builds it, fetches nats-server and the ClickHouse engine, runs exchange simulator →
-# collector → JetStream → ClickHouse hot → ClickHouse cold with a live table, and reconciles at the end.
+# collector → JetStream → ClickHouse hot → ClickHouse cold with a live table and the web console, and reconciles at the end.
 #
 #   scripts/demo.sh                          until Ctrl-C
 #   scripts/demo.sh --for 60s --rate 5000    stops by itself; exit code 0 only if nothing was lost or duplicated
@@ -25,7 +25,8 @@ fetching=$!
 built=0
 cargo build --profile demo --locked \
     -p marketprism-demo -p marketprism-broker-bootstrap -p marketprism-collector -p marketprism-hot-storage \
-    -p marketprism-cold-storage -p marketprism-exchange-simulator -p marketprism-embedded-clickhouse || built=$?
+    -p marketprism-cold-storage -p marketprism-exchange-simulator -p marketprism-embedded-clickhouse \
+    -p marketprism-monitoring || built=$?
 wait "$fetching" || exit 2
 if [ "$built" != 0 ]; then exit 2; fi
 target=${CARGO_TARGET_DIR:-target}

@@ -9,13 +9,17 @@
 )]
 
 mod capture;
+mod columns;
+mod console;
 pub mod failure;
+mod flows;
 pub mod folder;
 pub mod http;
 mod live;
 mod measured;
 pub mod options;
 pub mod password;
+mod picture;
 pub mod ports;
 pub mod process;
 pub mod reconcile;
@@ -24,4 +28,6 @@ pub mod run;
 mod sample;
 pub mod settings;
 pub mod stack;
+mod table;
 mod usage;
+mod watch;

@@ -50,6 +50,12 @@ pub struct Options {
     /// Restart these services by SIGTERM once each, spread over the run; separated by spaces or commas
     #[arg(long, value_enum, value_name = "SERVICE", num_args = 1.., value_delimiter = ',', requires = "run_for")]
     pub(crate) restart: Vec<Restartable>,
+    /// One line for each data type of each market, in place of one for each data type
+    #[arg(long)]
+    pub(crate) details: bool,
+    /// Leave out the web console (the monitoring service)
+    #[arg(long)]
+    pub(crate) no_console: bool,
     /// Which ports to use: the documented ones, or free ones
     #[arg(long, value_enum, default_value_t = Ports::Standard)]
     pub(crate) ports: Ports,

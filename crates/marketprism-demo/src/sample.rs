@@ -21,7 +21,7 @@ pub(crate) struct Key {
 /// Counts of one row at one moment. For order books they are the exchange's updates contained in the stored books.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// `None` where nobody can say, as with a real exchange.
+    /// How much was sent to be stored; `None` where that is not known, as with a real exchange.
     pub(crate) sent: Option<u64>,
     pub(crate) hot: u64,
     pub(crate) cold: u64,
@@ -40,12 +40,31 @@ pub(crate) struct Sample {
     pub(crate) waiting: Option<u64>,
     /// Rows without a table or a simulator that did not answer in time are no failure of the demo; they are said.
     pub(crate) trouble: Option<String>,
+    /// What the collector says is not well, one line each: it knows why nothing comes from an exchange.
+    pub(crate) complaints: Vec<String>,
+}
+
+impl Sample {
+    /// Nothing is known.
+    pub(crate) fn empty() -> Self {
+        Self {
+            at: Instant::now(),
+            rows: BTreeMap::new(),
+            replay_done: false,
+            waiting: None,
+            trouble: None,
+            complaints: Vec::new(),
+        }
+    }
 }
 
 /// What was sent this long ago and is not stored yet counts as lost in the live table.
 const LOST_AFTER: Duration = Duration::from_secs(15);
 /// Samples kept: enough to look back `LOST_AFTER` at one a second, with room for slow seconds.
 const HISTORY_MAX: usize = 60;
+
+/// Samples with complaints before these are shown.
+const LASTING_SAMPLES: usize = 4;
 
 /// Samples of the last minute, for rates and for what is overdue.
 #[derive(Debug, Default)]
@@ -61,6 +80,14 @@ impl History {
 
     pub(crate) fn last(&self) -> Option<&Sample> {
         self.0.back()
+    }
+
+    /// What the collector complains of and has complained of for some seconds: at its start it has nothing yet, and that is no
+    /// complaint worth a line.
+    pub(crate) fn complaints(&self) -> &[String] {
+        let is_lasting = self.0.len() >= LASTING_SAMPLES
+            && self.0.iter().rev().take(LASTING_SAMPLES).all(|sample| !sample.complaints.is_empty());
+        self.last().filter(|_| is_lasting).map_or(&[], |sample| &sample.complaints)
     }
 
     /// Messages stored a second, over the last five samples.
@@ -88,13 +115,11 @@ impl History {
 
 /// Asks everyone once.
 pub(crate) async fn sample(stack: &Stack, http: &Http, live: bool, replay: bool) -> Sample {
-    let mut sample = Sample {
-        at: Instant::now(),
-        rows: BTreeMap::new(),
-        replay_done: false,
-        waiting: None,
-        trouble: None,
-    };
+    let mut sample = Sample::empty();
+    // A collector that is being restarted does not answer; that it restarts is said elsewhere.
+    if let Ok(health) = http.get_json(&stack.collector_health_url()).await {
+        sample.complaints = complaints(&health);
+    }
     let outcome = fill(&mut sample, stack, http, live, replay).await;
     // Before hot- and cold-storage have made their tables there is nothing to count, and nothing wrong.
     let failure = outcome.err().map(|failure| failure.to_string());
@@ -121,8 +146,9 @@ async fn fill(
                 market_type: text("market_type"),
             };
             let sent = stream.get("sent").and_then(Value::as_u64).unwrap_or_default();
+            let is_whole = !is_sampled(&key);
             let counts = sample.rows.entry(key).or_default();
-            counts.sent = Some(counts.sent.unwrap_or_default() + sent);
+            counts.sent = is_whole.then(|| counts.sent.unwrap_or_default() + sent);
         }
     }
     let broker = http.get_json(&format!("{}/jsz?streams=1&consumers=1", stack.nats_monitor_url())).await?;
@@ -130,6 +156,31 @@ async fn fill(
     let event = if replay { "ts_recv" } else { "timestamp" };
     tier(sample, http, &stack.hot_url(), "marketprism_hot", event, true).await?;
     tier(sample, http, &stack.cold_url(), "marketprism_cold", event, false).await
+}
+
+/// Whether the exchange sends more than is to be stored: an answer of REST has values from before it was asked for, and of
+/// Deribit's tickers one a second and instrument is taken. The reconciliation at the end tells them apart.
+fn is_sampled(key: &Key) -> bool {
+    matches!(key.data_type.as_str(), "lsr_top_position" | "lsr_all_account" | "open_interest")
+        || key.exchange == "deribit" && key.data_type == "funding_rate"
+}
+
+/// The checks of a service's health that are not healthy. Those of the exchanges and of the broker come first: they are why the
+/// data types have nothing.
+fn complaints(health: &Value) -> Vec<String> {
+    let checks = health.get("checks").and_then(Value::as_object);
+    let text = |check: &Value, field: &str| check.get(field).and_then(Value::as_str).map(str::to_owned);
+    let mut complaints: Vec<_> = checks
+        .into_iter()
+        .flatten()
+        .filter(|(_, check)| text(check, "status").as_deref() != Some("healthy"))
+        .filter_map(|(name, check)| Some((name, text(check, "reason")?)))
+        .map(|(name, reason)| {
+            (!matches!(name.as_str(), "exchanges" | "nats"), format!("collector: {name}: {reason}"))
+        })
+        .collect();
+    complaints.sort();
+    complaints.into_iter().map(|(_, complaint)| complaint).collect()
 }
 
 /// What the consumers of all streams have not been given, or have not acknowledged.
@@ -175,11 +226,13 @@ async fn tier(
             "volatility_index",
             "volatility_indices",
             "count()",
-            "market_type, instrument_id, timestamp, resolution_seconds",
+            // Deribit sends the candle of this minute again whenever it changes.
+            "market_type, instrument_id, timestamp, resolution_seconds, index_value, open, high, low",
         ),
     ] {
+        // A tuple, because uniqExact leaves out rows with a NULL among its arguments.
         let sql = format!(
-            "SELECT exchange, market_type, {count}, count() - uniqExact({identity}), {lag} FROM {database}.{table} GROUP BY exchange, market_type"
+            "SELECT exchange, market_type, {count}, count() - uniqExact(tuple({identity})), {lag} FROM {database}.{table} GROUP BY exchange, market_type"
         );
         let rows = &mut sample.rows;
         http.query(url, &sql, |line| {
@@ -200,4 +253,39 @@ async fn tier(
         .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_collector_says_why_nothing_comes_and_causes_are_first() {
+        let health = json!({ "status": "degraded", "checks": {
+            "service": { "status": "healthy" },
+            "trade": { "status": "degraded", "reason": "1 of 2 streams are not live" },
+            "exchanges": { "status": "degraded", "reason": "okx_spot cannot be reached" },
+        } });
+        let expected = [
+            "collector: exchanges: okx_spot cannot be reached",
+            "collector: trade: 1 of 2 streams are not live",
+        ];
+        assert_eq!(complaints(&health), expected);
+        assert_eq!(complaints(&json!({ "error": "x" })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn complaints_of_the_first_seconds_are_not_shown() {
+        let mut history = History::default();
+        for at in 0..LASTING_SAMPLES {
+            assert_eq!(history.complaints(), &[] as &[String], "{at}");
+            history
+                .push(Sample { complaints: vec!["collector: no stream yet".to_owned()], ..Sample::empty() });
+        }
+        assert_eq!(history.complaints(), ["collector: no stream yet"]);
+        history.push(Sample::empty());
+        assert_eq!(history.complaints(), &[] as &[String]);
+    }
 }

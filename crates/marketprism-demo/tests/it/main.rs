@@ -8,6 +8,7 @@
     missing_docs
 )]
 
+mod beside;
 mod captures;
 mod runs;
 mod simulated;

@@ -12,7 +12,7 @@ use crate::Failure;
 /// One run at `rate` messages a second; it fails when anything was lost or duplicated.
 pub(crate) fn run(programs: &Path, scratch: &Path, rate: u64, quick: bool) -> Result<Vec<Row>, Failure> {
     let mut command = Command::new(programs.join("marketprism-demo"));
-    command.args(["--json", "--ports", "free", "--for", if quick { "10s" } else { "60s" }]);
+    command.args(["--json", "--no-console", "--ports", "free", "--for", if quick { "10s" } else { "60s" }]);
     command.arg("--rate").arg(rate.to_string()).arg("--folder").arg(scratch.join("demo"));
     let text = output(&mut command)?;
     let result: Value = serde_json::from_str(text.lines().last().unwrap_or_default())?;
