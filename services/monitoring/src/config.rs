@@ -115,8 +115,9 @@ mod tests {
         let (_, own) = compose.split_once("\n  monitoring:\n").unwrap();
         let variable = |line: &str| -> Option<(String, String)> {
             let (name, value) = line.trim().strip_prefix("MARKETPRISM__")?.split_once(": ")?;
-            // `${VARIABLE:?…}` is a password of whoever deploys it.
-            let value = if value.starts_with('$') { "correct horse battery" } else { value };
+            // A password, which is not in the repository: `${VARIABLE:?…}` or `file:/run/secrets/…`.
+            let is_secret = value.starts_with('$') || value.starts_with("file:");
+            let value = if is_secret { "correct horse battery" } else { value };
             Some((format!("MARKETPRISM__{name}"), value.to_owned()))
         };
         let environment: BTreeMap<_, _> = own
