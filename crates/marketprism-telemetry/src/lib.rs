@@ -1,7 +1,7 @@
-//! Development only: what is deployed to watch the pipeline, read as data, and the pipeline with everything that watches it.
+//! Development only: what `deploy/` ships, read as data, and the pipeline with everything that watches it.
 //!
 //! The tests of this crate are the contract: each name in a rule, a dashboard or the runbook exists in a running pipeline, each
-//! alert fires and resolves, and reaches whom it is for.
+//! alert fires and resolves, and reaches whom it is for; units, compose file and ports fit together.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,11 +11,14 @@
     clippy::print_stderr
 )]
 
+pub mod compose;
 pub mod dashboards;
 pub mod documents;
 pub mod hurry;
+pub mod listeners;
 pub mod rules;
 pub mod selectors;
+pub mod units;
 pub mod watched;
 
 use std::path::{Path, PathBuf};

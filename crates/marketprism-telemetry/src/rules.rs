@@ -109,7 +109,8 @@ fn text(yaml: &Yaml) -> String {
 }
 
 /// `90s`, `5m` or `6h`.
-fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = [("s", 1), ("m", 60), ("h", 3600)].into_iter().find(|(name, _)| *name == unit)?.1;
     Some(Duration::from_secs(number.parse::<u64>().ok()? * seconds))

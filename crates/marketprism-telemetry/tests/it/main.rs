@@ -10,6 +10,9 @@
 
 mod alertmanager;
 mod alerts;
+mod compose;
 mod contract;
 mod dashboards;
+mod ports;
 mod rules;
+mod units;
