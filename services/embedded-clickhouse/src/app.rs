@@ -107,7 +107,7 @@ fn start_engine(library: &Path, config: &Config) -> Result<Engine, EngineError> 
     ] {
         std::fs::write(file, text).map_err(|source| EngineError::Write { path: file.clone(), source })?;
     }
-    confine::prepare(&path, &config.allow_outside)?;
+    confine::prepare(&path, &config.allow_outside, config.allow_remote)?;
     Engine::start(library, &path, &file, &config.engine.settings)
 }
 

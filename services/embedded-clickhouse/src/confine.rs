@@ -51,7 +51,7 @@ const READABLE_FOR_NETWORK: &[&str] =
 pub(crate) enum ConfineError {
     /// The kernel has no Landlock, or one that is too old or switched off.
     #[error(
-        "this kernel cannot confine the engine to its folder (Landlock of Linux 5.19 or later is needed); allow_outside: [ALL] starts it without"
+        "this kernel cannot confine the engine to its folder (it needs Landlock of Linux 5.19 or later); with allow_remote: true, set allow_outside: [ALL] to start without it"
     )]
     Unsupported(#[source] Option<landlock::RulesetError>),
     /// The kernel refused the rules for files.
@@ -81,13 +81,33 @@ struct Rules {
 }
 
 /// Sets the rules, once, before the engine starts; `allowed` takes some of them away.
-pub(crate) fn prepare(data_path: &Path, allowed: &[Source]) -> Result<(), ConfineError> {
+///
+/// On a kernel without Landlock the engine's own grants are what is left for files. That is enough for a laptop, whose engine
+/// answers nobody else, and it is logged; an engine that `serves_others` does not start.
+pub(crate) fn prepare(
+    data_path: &Path,
+    allowed: &[Source],
+    serves_others: bool,
+) -> Result<(), ConfineError> {
     if allowed.contains(&Source::All) {
         return Ok(());
     }
     let network = allowed.iter().any(|source| source.is_network());
-    let files =
-        if allowed.iter().any(|source| source.is_files()) { None } else { Some(files(data_path, network)?) };
+    let files = if allowed.iter().any(|source| source.is_files()) {
+        None
+    } else {
+        match files(data_path, network) {
+            Ok(files) => Some(files),
+            Err(error @ ConfineError::Unsupported(_)) if !serves_others => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "files are kept from statements by the engine's grants alone"
+                );
+                None
+            }
+            Err(error) => return Err(error),
+        }
+    };
     let calls = calls(network).map_err(|error| ConfineError::Calls(error.into()))?;
     drop(RULES.set(Rules { files, calls, network }));
     Ok(())
