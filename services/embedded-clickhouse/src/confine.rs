@@ -46,6 +46,9 @@ const READABLE: &[&str] = &[
 const READABLE_FOR_NETWORK: &[&str] =
     &["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/ssl", "/usr/share/ca-certificates"];
 
+/// What the engine says without sockets; names are looked up over one, too.
+const NO_SOCKET: &[&str] = &["Connection refused", "Not found address of host", "DNS error"];
+
 /// Why a thread cannot be confined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
@@ -117,7 +120,7 @@ pub(crate) fn prepare(
 pub(crate) fn is_refusal(text: &str) -> bool {
     RULES.get().is_some_and(|rules| {
         (rules.files.is_some() && text.contains("Permission denied"))
-            || (!rules.network && text.contains("Connection refused"))
+            || (!rules.network && NO_SOCKET.iter().any(|error| text.contains(error)))
     })
 }
 

@@ -15,6 +15,8 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::ptr;
 
+use crate::confine;
+
 type Handle = *mut c_void;
 type Text = *const c_char;
 
@@ -203,6 +205,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // Sessions are closed by threads that run no statement. A failure here has been met when the thread connected.
+        drop(confine::enter());
         // SAFETY: opened once, closed once; results and streams borrow the connection, so none is left.
         unsafe { (self.functions.chdb_close_conn)(self.outer) };
     }

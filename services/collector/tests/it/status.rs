@@ -132,8 +132,7 @@ async fn every_metric_of_the_reference_is_set_by_a_running_collector() {
         ("marketprism_orderbook_sync_status", 2),
         ("marketprism_collector_last_success_timestamp_seconds", 4 * 1_700_000_000),
     ] {
-        let value = rig.metric(name).await;
-        assert!(value >= least, "{name} {value}");
+        poll_until(DEADLINE, name, async || rig.metric(name).await >= least).await;
     }
     rig.control("fault", &json!({ "fault": "disconnect" })).await;
     poll_until(DEADLINE, "three reconnections", async || {
