@@ -87,11 +87,7 @@ struct Rules {
 ///
 /// On a kernel without Landlock the engine's own grants are what is left for files. That is enough for a laptop, whose engine
 /// answers nobody else, and it is logged; an engine that `serves_others` does not start.
-pub(crate) fn prepare(
-    data_path: &Path,
-    allowed: &[Source],
-    serves_others: bool,
-) -> Result<(), ConfineError> {
+pub(crate) fn prepare(data_path: &Path, allowed: &[Source], serves_others: bool) -> Result<(), ConfineError> {
     if allowed.contains(&Source::All) {
         return Ok(());
     }
