@@ -1,13 +1,16 @@
 //! From the fault to the message in somebody's chat, and to the message that it is over: real Prometheus, Alertmanager and
 //! monitoring service, with the deployed rules and routes in a hurry.
 
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use marketprism_telemetry::rules::rules;
 use marketprism_telemetry::watched::{Plan, Watched};
 use marketprism_testkit::{ROBOT_SECRET, Robot, poll_until};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 /// Times in rules and routes are so many times shorter: half a minute is a second, as often as is scraped.
 const HURRY: u32 = 30;
@@ -37,7 +40,7 @@ async fn what_breaks_is_told_and_so_is_its_end() {
     let alerts = ["CollectorHighConnections", "CollectorNoDataIngestion", "ColdReplicationLagHigh"];
     let chat = Chat::from_now(&robot);
     let health = format!("127.0.0.1:{}", watched.ports.collector_admin[0]);
-    let sockets: Vec<_> = (0..80).map(|_| TcpStream::connect(&health).unwrap()).collect();
+    let sockets = clients(&health);
     control(&watched, "pause").await;
     chat.told("FIRING", &alerts).await;
     let chat = Chat::from_now(&robot);
@@ -83,6 +86,29 @@ fn plan(robot: &Robot) -> Plan {
         )],
         monitoring: json!({ "bridge": { "targets": { "marketprism": target } } }),
     }
+}
+
+/// As many clients of the health port as are too many and still get a place. Each asks again and again: one that says nothing is
+/// soon closed.
+fn clients(health: &str) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
+    for _ in 0..60 {
+        let health = health.to_owned();
+        clients.spawn(async move {
+            let request = format!("GET /live HTTP/1.1\r\nHost: {health}\r\n\r\n");
+            loop {
+                if let Ok(mut client) = TcpStream::connect(&health).await {
+                    while client.write_all(request.as_bytes()).await.is_ok()
+                        && client.read(&mut [0; 1 << 10]).await.is_ok_and(|bytes| bytes > 0)
+                    {
+                        sleep(Duration::from_secs(1)).await;
+                    }
+                }
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    clients
 }
 
 async fn control(watched: &Watched, order: &str) {
