@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::console::Console;
@@ -115,6 +116,7 @@ impl<'o> Watch<'o> {
         let live = self.options.live;
         if !live {
             self.http.post(&format!("{}/control/pause", stack.simulator_url())).await?;
+            self.until_read(stack).await?;
         }
         self.drain(stack, "collector").await;
         if !live {
@@ -142,6 +144,24 @@ impl<'o> Watch<'o> {
         self.drain(stack, "hot-storage").await;
         self.drain(stack, "cold-storage").await;
         Ok(())
+    }
+
+    /// Waits until the collector has read what the exchange wrote: on a busy machine it is behind.
+    async fn until_read(&mut self, stack: &Stack) -> Result<(), Failure> {
+        let url = format!("{}/control/status", stack.simulator_url());
+        let began = Instant::now();
+        loop {
+            let status = self.http.get_json(&url).await?;
+            let is_zero = |field: &str| status.get(field).and_then(Value::as_i64) == Some(0);
+            if is_zero("in_flight") && is_zero("unread_bytes") {
+                return Ok(());
+            }
+            if began.elapsed() > SETTLE_PATIENCE {
+                self.screen.news("the collector does not read what the exchange sends");
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn drain(&mut self, stack: &mut Stack, name: &str) {

@@ -16,6 +16,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::hub::{Hub, Source};
 use crate::instrument::Instrument;
 use crate::record::DataType;
+use crate::unread::unread_bytes;
 
 type Answer = (StatusCode, Json<Value>);
 
@@ -53,6 +54,7 @@ async fn status(State(hub): State<Arc<Hub>>) -> Json<Value> {
         "connections": hub.connections.open_count(),
         "connections_total": hub.connections.total(),
         "in_flight": hub.ledger.in_flight(),
+        "unread_bytes": unread_bytes(hub.port).await,
         "replay_malformed_lines": malformed_lines,
         "ledger_error": hub.ledger.failure(),
         "instruments": instruments(&hub),
@@ -66,7 +68,7 @@ async fn status(State(hub): State<Arc<Hub>>) -> Json<Value> {
 async fn pause(State(hub): State<Arc<Hub>>) -> Json<Value> {
     hub.paused.send_replace(true);
     Json(
-        json!({ "effect": "no further events; in_flight in /control/status falls to 0 when all are written" }),
+        json!({ "effect": "no further events; in_flight in /control/status falls to 0 when all are written, unread_bytes when all are read" }),
     )
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Source {
 /// State shared by the engine, the sockets, REST and control.
 #[derive(Debug)]
 pub(crate) struct Hub {
+    /// Where the simulator listens.
+    pub(crate) port: u16,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) connections: Connections,
@@ -56,6 +58,7 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(
+        port: u16,
         catalogue: Arc<Catalogue>,
         ledger: Arc<Ledger>,
         source: Source,
@@ -63,6 +66,7 @@ impl Hub {
         history_trades_max: usize,
     ) -> Self {
         Self {
+            port,
             subscriptions: Subscriptions::default(),
             connections: Connections::default(),
             faults: Faults::default(),

@@ -35,6 +35,7 @@ mod session;
 mod simulator;
 mod streams;
 mod units;
+mod unread;
 
 pub use app::{DESCRIPTOR, start};
 pub use config::{CadenceConfig, CaptureFormat, LimitsConfig, ReplayConfig, SimulatorConfig, Speed};

@@ -92,8 +92,14 @@ impl Simulator {
         let address = listener
             .local_addr()
             .map_err(|source| SimulatorError::Listen { address: config.listen, source })?;
-        let hub =
-            Hub::new(catalogue, Arc::new(ledger), source, config.limits.clone(), config.history_trades_max);
+        let hub = Hub::new(
+            address.port(),
+            catalogue,
+            Arc::new(ledger),
+            source,
+            config.limits.clone(),
+            config.history_trades_max,
+        );
         Ok(Self {
             listener,
             address,

@@ -1,6 +1,7 @@
 //! From the fault to the message in somebody's chat, and to the message that it is over: real Prometheus, Alertmanager and
 //! monitoring service, with the deployed rules and routes in a hurry.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use marketprism_telemetry::rules::rules;
@@ -8,7 +9,7 @@ use marketprism_telemetry::watched::{Plan, Watched};
 use marketprism_testkit::{ROBOT_SECRET, Robot, poll_until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -88,16 +89,18 @@ fn plan(robot: &Robot) -> Plan {
     }
 }
 
-/// As many clients of the health port as are too many and still get a place. Each asks again and again: one that says nothing is
-/// soon closed.
+/// As many clients of the health port as are too many and still get a place, of two hosts, as one alone gets half of the places.
+/// Each asks again and again: one that says nothing is soon closed.
 fn clients(health: &str) -> JoinSet<()> {
     let mut clients = JoinSet::new();
-    for _ in 0..60 {
-        let health = health.to_owned();
+    for number in 0..58 {
+        let (host, health) = ([127, 0, 0, 2 + number % 2], health.parse::<SocketAddr>().unwrap());
         clients.spawn(async move {
             let request = format!("GET /live HTTP/1.1\r\nHost: {health}\r\n\r\n");
             loop {
-                if let Ok(mut client) = TcpStream::connect(&health).await {
+                let socket = TcpSocket::new_v4().unwrap();
+                socket.bind(SocketAddr::from((host, 0))).unwrap();
+                if let Ok(mut client) = socket.connect(health).await {
                     while client.write_all(request.as_bytes()).await.is_ok()
                         && client.read(&mut [0; 1 << 10]).await.is_ok_and(|bytes| bytes > 0)
                     {

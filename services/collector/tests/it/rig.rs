@@ -230,9 +230,10 @@ impl Rig {
         self.control("pause", &json!({})).await;
         poll_until(DEADLINE, "everything is on the wire", async || self.status().await["in_flight"] == 0)
             .await;
-        let (_, port) = self.simulator_url.rsplit_once(':').unwrap();
-        let port = port.parse().unwrap();
-        poll_until(DEADLINE, "everything on the wire is read", async || unread_bytes(port) == 0).await;
+        poll_until(DEADLINE, "everything on the wire is read", async || {
+            self.status().await["unread_bytes"] == 0
+        })
+        .await;
         let status = if let Some(status) = self.collector.ended() { status } else { self.collector.stop() };
         self.control("flush", &json!({})).await;
         let ledger = std::fs::read_to_string(self.folder.path().join("ledger.jsonl")).unwrap();
@@ -250,22 +251,6 @@ pub(crate) fn client() -> reqwest::Client {
     drop(rustls::crypto::ring::default_provider().install_default());
     // Each request has a connection of its own: one that is idle may be closed at the moment at which it is used again.
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(DEADLINE).build().unwrap()
-}
-
-/// Bytes that the kernel holds between the simulator at this port and its clients: a collector on a busy machine is behind.
-fn unread_bytes(port: u16) -> u64 {
-    const ESTABLISHED: &str = "01";
-    let port = format!(":{port:04X}");
-    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let unread = sockets.lines().skip(1).filter_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
-        let is_ours = state == ESTABLISHED && (local.ends_with(&port) || remote.ends_with(&port));
-        let (sending, receiving) = fields.next().filter(|_| is_ours)?.split_once(':')?;
-        let bytes = |hex| u64::from_str_radix(hex, 16).unwrap();
-        Some(bytes(sending) + bytes(receiving))
-    });
-    unread.sum()
 }
 
 async fn get(http: &reqwest::Client, url: &str) -> Value {

@@ -35,7 +35,6 @@ async fn every_data_type_is_stored_once_and_told_in_metrics() {
     rig.assert_trades(2_001).await;
     let metrics = rig.metrics("one").await;
     for line in [
-        r#"marketprism_storage_messages_received_total{data_type="trade"} 2001"#,
         r#"marketprism_storage_messages_processed_total{data_type="trade"} 2001"#,
         r#"marketprism_storage_batch_size_total{data_type="orderbook"} 1"#,
         r#"marketprism_storage_messages_failed_total{data_type="gap"} 0"#,
